@@ -1,0 +1,31 @@
+# One documented verb a recipe; `make help` lists them.
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test services services-stop bench fmt lint
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## everything in one process on the embedded log, no services needed; data under ./data
+	cargo run --release --bin gosight -- dev
+
+build: ## all binaries, optimised, in target/release
+	cargo build --release --workspace
+
+test: ## every check and test, on real services that it starts and stops itself
+	deploy/test.sh
+
+services: ## start real Kafka, PostgreSQL and Redis on loopback; addresses in .services/env
+	deploy/services/services.sh start
+
+services-stop: ## stop what `make services` started, and remove its data
+	deploy/services/services.sh stop
+
+bench: ## measure: events/s and latency of acks, end to end on the embedded log
+	cargo bench --workspace
+
+fmt: ## format the code
+	cargo fmt --all
+
+lint: ## formatting, clippy, and the rules for dependencies where cargo-deny is installed
+	deploy/lint.sh

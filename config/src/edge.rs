@@ -1,0 +1,249 @@
+//! `edge.yaml`
+
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use crate::kafka::{KafkaSettings, Secret};
+use crate::telemetry::{LegacyBatchSettings, LogSettings};
+
+/// The whole of `edge.yaml`.
+#[derive(Debug, Clone, PartialEq, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct EdgeSettings {
+    /// Addresses and the way to stop.
+    pub server: ServerSettings,
+    /// The log.
+    pub kafka: KafkaSettings,
+    /// Key cache and token buckets.
+    pub redis: RedisSettings,
+    /// Projects and API keys.
+    pub postgres: PostgresSettings,
+    /// How long an answer about a key serves.
+    pub keys: KeySettings,
+    /// Token buckets of each project.
+    pub rate_limit: RateLimitSettings,
+    /// What one request may cost us.
+    pub limits: LimitSettings,
+    /// Cross-origin requests.
+    pub cors: CorsSettings,
+    /// Logging.
+    pub log: LogSettings,
+    /// Keys of the Go ingestor, ignored.
+    pub batch: LegacyBatchSettings,
+}
+
+/// `server`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerSettings {
+    /// Address to listen on with all three ports.
+    pub host: IpAddr,
+    /// HTTP, and gRPC-Web for browsers. 0 takes any free port.
+    pub http_port: u16,
+    /// gRPC and gRPC-Web. 0 takes any free port.
+    pub grpc_port: u16,
+    /// Health, readiness, metrics. 0 takes any free port.
+    pub admin_port: u16,
+    /// Peers whose X-Forwarded-For is believed: the right-most hop that is not among them is the client.
+    pub trusted_proxies: Vec<IpNet>,
+    /// After SIGTERM, requests in flight have so long to get their answer.
+    #[serde(with = "humantime_serde")]
+    pub shutdown_timeout: Duration,
+}
+
+/// `redis`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedisSettings {
+    /// `host:port`
+    pub addr: String,
+    /// Empty for none.
+    pub password: Secret,
+    /// Database number.
+    pub db: i64,
+    /// A command that takes longer counts as Redis being down.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+}
+
+/// `postgres`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PostgresSettings {
+    /// `postgres://user:password@host:port/database`
+    pub dsn: Secret,
+    /// Connections at the most.
+    pub max_connections: u32,
+    /// A look-up that takes longer counts as PostgreSQL being down.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+}
+
+/// `keys`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeySettings {
+    /// Keys (valid and unknown) that the process remembers.
+    pub cache_entries: u64,
+    /// An answer whose read from the database is older is checked again: a revoked key stops within this time.
+    #[serde(with = "humantime_serde")]
+    pub fresh_for: Duration,
+    /// Redis keeps an answer so long.
+    #[serde(with = "humantime_serde")]
+    pub redis_ttl: Duration,
+    /// While the database does not answer, an older answer serves until it is so old.
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+}
+
+/// `rate_limit`, per project.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RateLimitSettings {
+    /// Requests a second in the long run; a gRPC batch is a request.
+    pub requests_per_second: u32,
+    /// Requests at once.
+    pub burst: u32,
+    /// Events a second in the long run.
+    pub events_per_second: u32,
+    /// Events at once; at least `limits.events_per_batch`.
+    pub events_burst: u32,
+}
+
+/// `limits`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitSettings {
+    /// A body as it arrives, compressed or not.
+    pub body: ByteSize,
+    /// A batch after decompression.
+    pub decompressed: ByteSize,
+    /// A replay chunk after decompression.
+    pub replay_decompressed: ByteSize,
+    /// Events in one batch.
+    pub events_per_batch: u32,
+    /// Characters of an API key.
+    pub key_length: u32,
+    /// Bytes of a session id, and of a user id.
+    pub id_length: u32,
+    /// All headers of a request.
+    pub header: ByteSize,
+    /// Reading a request's headers may take so long.
+    #[serde(with = "humantime_serde")]
+    pub header_timeout: Duration,
+    /// Reading a request's body may take so long.
+    #[serde(with = "humantime_serde")]
+    pub body_timeout: Duration,
+    /// Bodies held in memory by all requests together; beyond it requests are refused at once.
+    pub bytes_in_flight: ByteSize,
+    /// Open connections on the public ports together.
+    pub connections: u32,
+    /// Batches of one gRPC stream that wait for their acks.
+    pub stream_window: u32,
+    /// The largest record of the staging topic (its max.message.bytes): a batch after decompression and its envelope must fit.
+    pub staging_record: ByteSize,
+    /// The largest record of the replay topic (its max.message.bytes).
+    pub replay_record: ByteSize,
+}
+
+/// `cors`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CorsSettings {
+    /// Origins that may send from a browser; `*` for any, without credentials.
+    pub allowed_origins: Vec<String>,
+    /// How long a browser may remember a preflight.
+    #[serde(with = "humantime_serde")]
+    pub max_age: Duration,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            host: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            http_port: 8080,
+            grpc_port: 50051,
+            admin_port: 9464,
+            trusted_proxies: Vec::new(),
+            shutdown_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for RedisSettings {
+    fn default() -> Self {
+        Self {
+            addr: "127.0.0.1:6379".to_owned(),
+            password: Secret::default(),
+            db: 0,
+            timeout: Duration::from_millis(50),
+        }
+    }
+}
+
+impl Default for PostgresSettings {
+    fn default() -> Self {
+        Self {
+            dsn: Secret::new("postgres://gosight:gosight@127.0.0.1:5432/gosight"),
+            max_connections: 8,
+            timeout: Duration::from_secs(2),
+        }
+    }
+}
+
+impl Default for KeySettings {
+    fn default() -> Self {
+        Self {
+            cache_entries: 100_000,
+            fresh_for: Duration::from_secs(30),
+            redis_ttl: Duration::from_secs(300),
+            grace: Duration::from_secs(3600),
+        }
+    }
+}
+
+impl Default for RateLimitSettings {
+    fn default() -> Self {
+        Self {
+            requests_per_second: 1_000,
+            burst: 2_000,
+            events_per_second: 50_000,
+            events_burst: 100_000,
+        }
+    }
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            body: ByteSize::mib(4),
+            decompressed: ByteSize::mib(4),
+            replay_decompressed: ByteSize::mib(8),
+            events_per_batch: 10_000,
+            key_length: 256,
+            id_length: 256,
+            header: ByteSize::kib(32),
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            bytes_in_flight: ByteSize::mib(256),
+            connections: 10_000,
+            stream_window: 64,
+            staging_record: ByteSize::mib(5),
+            replay_record: ByteSize::mib(10),
+        }
+    }
+}
+
+impl Default for CorsSettings {
+    fn default() -> Self {
+        Self {
+            allowed_origins: vec!["*".to_owned()],
+            max_age: Duration::from_secs(86_400),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Readiness as latches: a process is ready when every component has released its own.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+/// The latches of one process. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness {
+    components: Arc<Mutex<Vec<Component>>>,
+}
+
+/// One component's latch. Dropping it leaves the component as it is.
+#[derive(Debug, Clone)]
+pub struct Latch {
+    readiness: Readiness,
+    index: usize,
+}
+
+/// What `/ready` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Whether every component is ready.
+    pub ready: bool,
+    /// Each component, in the order in which they registered.
+    pub components: Vec<Component>,
+}
+
+/// One component's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Component {
+    /// For example `kafka`.
+    pub name: &'static str,
+    /// Whether it lets the process be ready.
+    pub ready: bool,
+    /// Why not, or what works in a reduced way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Readiness {
+    /// No latches: ready.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a component, which is not ready until it says so.
+    pub fn latch(&self, name: &'static str) -> Latch {
+        let mut components = self.components.lock().unwrap_or_else(PoisonError::into_inner);
+        components.push(Component {
+            name,
+            ready: false,
+            detail: Some("starting".to_owned()),
+        });
+        Latch {
+            readiness: self.clone(),
+            index: components.len() - 1,
+        }
+    }
+
+    /// The state of everything.
+    pub fn report(&self) -> Report {
+        let components = self.components.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Report {
+            ready: components.iter().all(|component| component.ready),
+            components,
+        }
+    }
+}
+
+impl Latch {
+    /// The component works.
+    pub fn ready(&self) {
+        self.set(true, None);
+    }
+
+    /// The component works in a reduced way that an operator should know of.
+    pub fn degraded(&self, detail: impl Into<String>) {
+        self.set(true, Some(detail.into()));
+    }
+
+    /// The component does not work; `reason` is for the operator.
+    pub fn unready(&self, reason: impl Into<String>) {
+        self.set(false, Some(reason.into()));
+    }
+
+    fn set(&self, ready: bool, detail: Option<String>) {
+        let mut components = self.readiness.components.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(component) = components.get_mut(self.index) else {
+            return;
+        };
+        if component.ready != ready {
+            let reason = detail.as_deref().unwrap_or("-");
+            tracing::info!(component = component.name, ready, reason, "readiness changed");
+        }
+        component.ready = ready;
+        component.detail = detail;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Readiness;
+
+    #[test]
+    fn a_process_is_ready_when_every_component_is() {
+        let readiness = Readiness::new();
+        let (log, keys) = (readiness.latch("log"), readiness.latch("keys"));
+        assert!(!readiness.report().ready);
+        log.ready();
+        assert!(!readiness.report().ready);
+        keys.degraded("redis does not answer");
+        assert!(readiness.report().ready);
+        log.unready("no broker answers");
+        assert!(!readiness.report().ready);
+    }
+}

@@ -1,0 +1,16 @@
+//! Record headers on raw and errors. Values are UTF-8 text.
+
+/// Where the event stood on staging: [`crate::Origin`], written `topic:partition:offset:index`.
+pub const ORIGIN: &str = "origin";
+/// The batch it came with (UUIDv7).
+pub const BATCH_ID: &str = "batch-id";
+/// On errors: the first problem's [`crate::RejectCode`].
+pub const CODE: &str = "code";
+/// On errors: the project.
+pub const PROJECT_ID: &str = "project-id";
+/// On errors: how often this event has been tried, from 1.
+pub const ATTEMPT: &str = "attempt";
+/// The replay that wrote this record.
+pub const REPLAY_ID: &str = "replay-id";
+/// The reject that a redrive turned into this record.
+pub const REDRIVE_OF: &str = "redrive-of";

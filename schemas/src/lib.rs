@@ -1,0 +1,19 @@
+//! What stands on each topic: the Avro schemas (`avro/*.avsc`) and their Rust types [`RawBatch`], [`EnrichedEvent`] and
+//! [`Reject`], the topics' names and keys, the record headers and the closed list of reject codes. Depends on no other crate of
+//! this workspace; everything that reads or writes a topic may depend on it.
+
+mod enriched_event;
+pub mod headers;
+mod origin;
+mod raw_batch;
+mod reject;
+mod reject_code;
+mod single_object;
+pub mod topics;
+
+pub use enriched_event::{EnrichedEvent, Page, Properties};
+pub use origin::{NotAnOrigin, Origin};
+pub use raw_batch::{BodyFormat, PrivacyRules, RawBatch, Transport};
+pub use reject::{OriginalEvent, Problem, Reject, RejectContext, Stage};
+pub use reject_code::RejectCode;
+pub use single_object::{DecodeError, EncodeError, decode_raw_batch, encode_raw_batch};

@@ -1,0 +1,113 @@
+//! Avro single-object encoding of staging records: two marker bytes, the schema's fingerprint, the body.
+//! Source: Apache Avro 1.12 specification, "Single-object encoding"; the fingerprint is CRC-64-AVRO of the parsing canonical form.
+
+use std::sync::LazyLock;
+
+use apache_avro::Schema;
+use apache_avro::rabin::Rabin;
+use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::writer::datum::GenericDatumWriter;
+
+use crate::RawBatch;
+
+const MARKER: [u8; 2] = [0xC3, 0x01];
+const PREFIX: usize = MARKER.len() + 8;
+
+/// Version 1 of the staging record; later versions go below it, and every one of them stays readable.
+const RAW_BATCH_V1: &str = include_str!("../avro/raw_batch.v1.avsc");
+
+/// A record that could not be encoded; a defect of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("the staging record could not be encoded: {0}")]
+pub struct EncodeError(String);
+
+/// Why bytes are no staging record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// They do not begin with the marker: no edge of ours wrote them.
+    #[error("the record does not begin with Avro's single-object marker c3 01; no edge wrote it")]
+    NotSingleObject,
+    /// A newer edge wrote them.
+    #[error(
+        "the record has schema fingerprint {fingerprint}, which this version does not know; upgrade enrichers before edges"
+    )]
+    UnknownSchema {
+        /// Hexadecimal, as the bytes stand.
+        fingerprint: String,
+    },
+    /// The body does not fit its schema.
+    #[error("the record does not fit its schema: {0}")]
+    Malformed(String),
+}
+
+struct KnownSchema {
+    schema: Schema,
+    fingerprint: [u8; 8],
+}
+
+impl KnownSchema {
+    fn parse(text: &str) -> Result<Self, String> {
+        let schema = Schema::parse_str(text).map_err(|error| error.to_string())?;
+        let fingerprint = schema
+            .fingerprint::<Rabin>()
+            .bytes
+            .as_slice()
+            .try_into()
+            .map_err(|_| "a CRC-64-AVRO fingerprint has 8 bytes".to_owned())?;
+        Ok(Self { schema, fingerprint })
+    }
+}
+
+static KNOWN_V1: LazyLock<Result<KnownSchema, String>> = LazyLock::new(|| KnownSchema::parse(RAW_BATCH_V1));
+
+/// Encodes a batch as it stands on the staging topic, in the newest version.
+///
+/// # Errors
+/// Only for a defect of ours: the Rust type and the schema differ.
+pub fn encode_raw_batch(batch: &RawBatch) -> Result<Vec<u8>, EncodeError> {
+    let known = KNOWN_V1.as_ref().map_err(|error| EncodeError(error.clone()))?;
+    let writer = GenericDatumWriter::builder(&known.schema)
+        .build()
+        .map_err(|error| EncodeError(error.to_string()))?;
+    let mut record = Vec::with_capacity(PREFIX + batch.body.len() + 512);
+    record.extend_from_slice(&MARKER);
+    record.extend_from_slice(&known.fingerprint);
+    writer
+        .write_ser(&mut record, batch)
+        .map_err(|error| EncodeError(error.to_string()))?;
+    Ok(record)
+}
+
+/// Decodes a record of the staging topic, of any version that was ever written.
+///
+/// # Errors
+/// The record has no marker, a fingerprint that this version does not know, or does not fit its schema.
+pub fn decode_raw_batch(record: &[u8]) -> Result<RawBatch, DecodeError> {
+    let Some((prefix, mut body)) = record.split_at_checked(PREFIX) else {
+        return Err(DecodeError::NotSingleObject);
+    };
+    if prefix[..MARKER.len()] != MARKER {
+        return Err(DecodeError::NotSingleObject);
+    }
+    let known = KNOWN_V1
+        .as_ref()
+        .map_err(|error| DecodeError::Malformed(error.clone()))?;
+    if prefix[MARKER.len()..] != known.fingerprint {
+        let fingerprint = prefix[MARKER.len()..]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        return Err(DecodeError::UnknownSchema { fingerprint });
+    }
+    let malformed = |error: apache_avro::Error| DecodeError::Malformed(error.to_string());
+    let reader = GenericDatumReader::builder(&known.schema).build().map_err(malformed)?;
+    let batch = reader.read_deser(&mut body).map_err(malformed)?;
+    if body.is_empty() {
+        Ok(batch)
+    } else {
+        Err(DecodeError::Malformed(format!(
+            "{} bytes follow the record",
+            body.len()
+        )))
+    }
+}
