@@ -47,4 +47,6 @@ step deploy/lint.sh
 step deploy/services/services.sh start
 # shellcheck source=/dev/null
 . "$SERVICES_DIR/env"
+# The end-to-end tests start the binaries, which `cargo test` alone does not build.
+step cargo build --workspace --bins --locked
 step cargo test --workspace --locked --no-fail-fast

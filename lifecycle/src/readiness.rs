@@ -1,5 +1,6 @@
 //! Readiness as latches: a process is ready when every component has released its own.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -30,7 +31,7 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Component {
     /// For example `kafka`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Whether it lets the process be ready.
     pub ready: bool,
     /// Why not, or what works in a reduced way.
@@ -45,10 +46,10 @@ impl Readiness {
     }
 
     /// Adds a component, which is not ready until it says so.
-    pub fn latch(&self, name: &'static str) -> Latch {
+    pub fn latch(&self, name: impl Into<Cow<'static, str>>) -> Latch {
         let mut components = self.components.lock().unwrap_or_else(PoisonError::into_inner);
         components.push(Component {
-            name,
+            name: name.into(),
             ready: false,
             detail: Some("starting".to_owned()),
         });
@@ -91,7 +92,7 @@ impl Latch {
         };
         if component.ready != ready {
             let reason = detail.as_deref().unwrap_or("-");
-            tracing::info!(component = component.name, ready, reason, "readiness changed");
+            tracing::info!(component = %component.name, ready, reason, "readiness changed");
         }
         component.ready = ready;
         component.detail = detail;

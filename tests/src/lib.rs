@@ -1,1 +1,17 @@
-//! x
+//! What the end-to-end tests and benchmarks share: they start the real binaries, speak to them over real sockets and read the
+//! topics as a downstream service would. May depend on everything, and reaches the services through their public doors only.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test that can't go on panics with the reason"
+)]
+
+pub mod dev;
+pub mod events;
+pub mod load;
+pub mod process;
+pub mod stack;
+pub mod topic;
+pub mod wait;

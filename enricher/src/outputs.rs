@@ -1,0 +1,125 @@
+//! From outcomes to records and counters.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use gosight_config::kafka::TopicNames;
+use gosight_eventlog::{Header, LogRecord, NewRecord};
+use gosight_schemas::{Origin, RejectCode, headers};
+
+use crate::core::{self, Assets, DedupeWindow, Outcome};
+
+/// Where outcomes go.
+#[derive(Debug)]
+pub(crate) struct OutputTopics {
+    raw: Arc<str>,
+    errors: Arc<str>,
+}
+
+/// What one transaction counts once it is committed; an aborted one counts nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    batches: u64,
+    events: BTreeMap<&'static str, u64>,
+    rejects: BTreeMap<RejectCode, u64>,
+    duplicates: u64,
+    /// When the oldest and the newest batch were received, Unix ms.
+    received: Option<(i64, i64)>,
+}
+
+impl OutputTopics {
+    /// The configured names.
+    pub(crate) fn new(names: &TopicNames) -> Self {
+        Self {
+            raw: names.events.as_str().into(),
+            errors: names.errors.as_str().into(),
+        }
+    }
+}
+
+/// Processes one staged record: appends what it turns into to `outputs`, in the order of its events.
+pub(crate) fn outputs_of(
+    record: &LogRecord,
+    assets: &Assets,
+    window: &mut dyn DedupeWindow,
+    topics: &OutputTopics,
+    outputs: &mut Vec<NewRecord>,
+    counts: &mut Counts,
+) {
+    let processed = core::process(record, assets, window, now_ms());
+    let project_key = Bytes::copy_from_slice(processed.project_id.as_bytes());
+    let batch_id = Bytes::copy_from_slice(processed.batch_id.as_bytes());
+    counts.batch(processed.received_at);
+    for outcome in processed.outcomes {
+        match outcome {
+            Outcome::Event(event) => {
+                *counts.events.entry(event.event_type).or_default() += 1;
+                outputs.push(NewRecord {
+                    topic: Arc::clone(&topics.raw),
+                    key: processed.session_key.clone(),
+                    value: event.value,
+                    headers: vec![
+                        origin_header(&event.origin),
+                        Header::new(headers::BATCH_ID, batch_id.clone()),
+                    ],
+                });
+            }
+            Outcome::Reject(reject) => {
+                *counts.rejects.entry(reject.code).or_default() += 1;
+                outputs.push(NewRecord {
+                    topic: Arc::clone(&topics.errors),
+                    key: project_key.clone(),
+                    value: reject.value,
+                    headers: vec![
+                        origin_header(&reject.origin),
+                        Header::new(headers::BATCH_ID, batch_id.clone()),
+                        Header::new(headers::CODE, reject.code.as_str()),
+                        Header::new(headers::PROJECT_ID, project_key.clone()),
+                        Header::new(headers::ATTEMPT, reject.attempt.to_string()),
+                    ],
+                });
+            }
+            Outcome::Duplicate(_) => counts.duplicates += 1,
+        }
+    }
+}
+
+fn origin_header(origin: &Origin) -> Header {
+    Header::new(headers::ORIGIN, origin.to_string())
+}
+
+impl Counts {
+    fn batch(&mut self, received_at: i64) {
+        self.batches += 1;
+        let (oldest, newest) = self.received.get_or_insert((received_at, received_at));
+        *oldest = received_at.min(*oldest);
+        *newest = received_at.max(*newest);
+    }
+
+    /// Adds them to the process's metrics.
+    pub(crate) fn record(&self) {
+        metrics::counter!("enricher_batches_total").increment(self.batches);
+        for (event_type, count) in &self.events {
+            metrics::counter!("enricher_events_total", "type" => *event_type).increment(*count);
+        }
+        for (code, count) in &self.rejects {
+            metrics::counter!("enricher_rejects_total", "code" => code.as_str()).increment(*count);
+        }
+        metrics::counter!("enricher_duplicates_total").increment(self.duplicates);
+        if let Some((oldest, newest)) = self.received {
+            let now = now_ms();
+            for received in [oldest, newest] {
+                metrics::histogram!("enricher_received_to_raw_seconds")
+                    .record(now.saturating_sub(received) as f64 / 1000.0);
+            }
+        }
+    }
+}
+
+/// Unix ms.
+pub(crate) fn now_ms() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+}

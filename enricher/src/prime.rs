@@ -1,0 +1,94 @@
+//! Reading a partition's window again when a lane is given the partition.
+
+use std::time::Duration;
+
+use gosight_eventlog::{Assigned, EventLog, LogError, LogRecord};
+
+use crate::EnricherParts;
+use crate::core::{self, DedupeWindow};
+use crate::outputs::now_ms;
+use crate::partitions::Partitions;
+use crate::window::Window;
+
+/// Records of one read.
+const CHUNK: usize = 500;
+/// How long one read may take until the log counts as not answering.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// Our clock may be ahead of the log's by so much before ids are missed; reading more than the window does no harm.
+const CLOCK_SLACK: Duration = Duration::from_secs(60);
+
+/// The window of a partition as it stood when its committed position was reached.
+pub(crate) async fn primed_window(
+    parts: &EnricherParts,
+    assigned: Assigned,
+    partitions: &Partitions,
+) -> Result<Window, LogError> {
+    let mut window = partitions.empty_window();
+    let topic = &parts.settings.kafka.topics.staging;
+    let Assigned { partition, next_offset } = assigned;
+    let from = first_offset(&*parts.log, topic, assigned, partitions.window_length()).await?;
+    if from >= next_offset {
+        return Ok(window);
+    }
+
+    let mut reader = parts.log.reader(topic, &[(partition, from)]).await?;
+    loop {
+        let records = reader.next(CHUNK, READ_TIMEOUT).await?;
+        for record in records.iter().filter(|record| record.position.offset < next_offset) {
+            remember(record, parts, &mut window);
+        }
+        let reached = reader
+            .positions()
+            .iter()
+            .find(|(number, _)| *number == partition)
+            .map(|(_, offset)| *offset);
+        if reached.is_none_or(|offset| offset >= next_offset) {
+            return Ok(window);
+        }
+        if records.is_empty() {
+            return Err(LogError::Timeout {
+                what: format!("reading {topic} partition {partition} from {from} up to {next_offset}"),
+                timeout: READ_TIMEOUT,
+                address: "the log".to_owned(),
+            });
+        }
+    }
+}
+
+/// The oldest offset whose ids can still make the record at `next_offset` a duplicate.
+async fn first_offset(log: &dyn EventLog, topic: &str, assigned: Assigned, window: Duration) -> Result<i64, LogError> {
+    let Assigned { partition, next_offset } = assigned;
+    let bounds = log.bounds(topic).await?;
+    let Some(bounds) = bounds.iter().find(|bounds| bounds.partition == partition) else {
+        return Ok(next_offset);
+    };
+    if bounds.earliest >= next_offset {
+        return Ok(next_offset);
+    }
+    let next_time = if next_offset < bounds.end {
+        let mut reader = log.reader(topic, &[(partition, next_offset)]).await?;
+        let next = reader.next(1, READ_TIMEOUT).await?;
+        next.first().map(|record| record.timestamp_ms)
+    } else {
+        None
+    };
+    let newest = next_time.unwrap_or_else(|| now_ms().saturating_sub(millis(CLOCK_SLACK)));
+    let oldest = newest.saturating_sub(millis(window));
+    let offsets = log.offsets_at(topic, oldest).await?;
+    let from = offsets
+        .iter()
+        .find(|(number, _)| *number == partition)
+        .map_or(next_offset, |(_, offset)| *offset);
+    Ok(from.max(bounds.earliest))
+}
+
+fn remember(record: &LogRecord, parts: &EnricherParts, window: &mut Window) {
+    for id in core::valid_ids(record, &parts.assets) {
+        window.seen(id, record.timestamp_ms);
+    }
+    window.keep();
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

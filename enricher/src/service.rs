@@ -1,0 +1,121 @@
+//! The running enricher: its lanes, each started anew when it fails, until the shutdown.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gosight_config::EnricherSettings;
+use gosight_eventlog::{EventLog, LaneError, LogError};
+use gosight_lifecycle::{Latch, Readiness, Shutdown};
+use tokio::task::JoinSet;
+
+use crate::core::Assets;
+use crate::lane::{LaneFailure, LaneTask};
+
+/// A lane that failed is opened anew after so long, and after twice as long each further time, up to the last.
+const FIRST_BACKOFF: Duration = Duration::from_millis(250);
+const LAST_BACKOFF: Duration = Duration::from_secs(10);
+
+/// What the enricher is made of.
+pub struct EnricherParts {
+    /// Its settings.
+    pub settings: EnricherSettings,
+    /// What events are enriched with.
+    pub assets: Arc<Assets>,
+    /// Where batches come from and events go.
+    pub log: Arc<dyn EventLog>,
+    /// Where each lane says whether it works.
+    pub readiness: Readiness,
+}
+
+/// Why the enricher ended without being asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum EnricherError {
+    /// Another process runs under the same identity; going on would make both fence each other for ever.
+    #[error("{0}")]
+    Fenced(LaneError),
+    /// A lane's task panicked.
+    #[error("a lane crashed: {0}")]
+    Crashed(tokio::task::JoinError),
+}
+
+/// Runs the lanes until the shutdown begins and their open transactions are settled, within `server.shutdown_timeout`.
+///
+/// # Errors
+/// Another process took this one's identity over, or a lane crashed.
+pub async fn serve(parts: EnricherParts, shutdown: Shutdown) -> Result<(), EnricherError> {
+    let drain = parts.settings.server.shutdown_timeout;
+    let parts = Arc::new(parts);
+    let mut lanes = JoinSet::new();
+    for number in 0..parts.settings.consumer.lanes {
+        let latch = parts.readiness.latch(format!("lane-{number}"));
+        lanes.spawn(keep_running(Arc::clone(&parts), number, latch, shutdown.clone()));
+    }
+
+    let mut result = Ok(());
+    let all_ended = async {
+        while let Some(ended) = lanes.join_next().await {
+            let lane_result = ended.unwrap_or_else(|error| Err(EnricherError::Crashed(error)));
+            if lane_result.is_err() {
+                // The others leave the group in order; a supervisor starts the process anew.
+                shutdown.begin();
+                result = lane_result;
+            }
+        }
+    };
+    let deadline = async {
+        shutdown.begun().await;
+        tokio::time::sleep(drain).await;
+    };
+    tokio::select! {
+        () = all_ended => {}
+        () = deadline => tracing::warn!(?drain, "lanes did not end in time; their transactions will be aborted and repeated"),
+    }
+    result
+}
+
+/// Opens lane `number` and runs it, again and again while it fails in a way that may pass.
+async fn keep_running(
+    parts: Arc<EnricherParts>,
+    number: u32,
+    latch: Latch,
+    shutdown: Shutdown,
+) -> Result<(), EnricherError> {
+    let mut backoff = FIRST_BACKOFF;
+    while !shutdown.has_begun() {
+        let failure = match LaneTask::open(&parts, number).await {
+            Ok(lane) => {
+                latch.ready();
+                backoff = FIRST_BACKOFF;
+                match lane.run(&shutdown).await {
+                    Ok(()) => return Ok(()),
+                    Err(LaneFailure::Lane(error @ LaneError::Fenced { .. })) => {
+                        return Err(EnricherError::Fenced(error));
+                    }
+                    Err(failure) => failure,
+                }
+            }
+            Err(failure) => failure,
+        };
+        tracing::error!(lane = number, %failure, retry_in = ?backoff, "the lane stopped");
+        metrics::counter!("enricher_lane_failures_total").increment(1);
+        latch.unready(failure.to_string());
+        tokio::select! {
+            () = tokio::time::sleep(backoff) => {}
+            () = shutdown.begun() => {}
+        }
+        backoff = (backoff * 2).min(LAST_BACKOFF);
+    }
+    Ok(())
+}
+
+impl From<LogError> for LaneFailure {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
+    }
+}
+
+impl From<LaneError> for LaneFailure {
+    fn from(error: LaneError) -> Self {
+        Self::Lane(error)
+    }
+}

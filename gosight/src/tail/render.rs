@@ -1,0 +1,118 @@
+//! How a record is shown.
+
+use std::io::{self, Write};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use gosight_eventlog::LogRecord;
+use gosight_schemas::{RawBatch, decode_raw_batch};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::command_line::{TailFormat, TopicChoice};
+
+/// Writes one record. A staging record is shown decoded; what is no JSON is shown as base64.
+pub(super) fn record(
+    output: &mut impl Write,
+    record: &LogRecord,
+    topic: TopicChoice,
+    format: TailFormat,
+) -> io::Result<()> {
+    match format {
+        TailFormat::Json => json_line(output, record, topic),
+        TailFormat::Pretty => pretty(output, record, topic),
+    }
+}
+
+fn json_line(output: &mut impl Write, record: &LogRecord, topic: TopicChoice) -> io::Result<()> {
+    let is_one_line = !record.value.contains(&b'\n');
+    if topic != TopicChoice::Staging && is_one_line && serde_json::from_slice::<&serde_json::value::RawValue>(&record.value).is_ok() {
+        output.write_all(&record.value)?;
+    } else {
+        serde_json::to_writer(&mut *output, &value(record, topic))?;
+    }
+    output.write_all(b"\n")
+}
+
+fn pretty(output: &mut impl Write, record: &LogRecord, topic: TopicChoice) -> io::Result<()> {
+    let time = Timestamp::from_millisecond(record.timestamp_ms)
+        .map_or_else(|_| record.timestamp_ms.to_string(), |time| time.to_string());
+    let key = record.key.as_deref().unwrap_or_default();
+    write!(output, "── {}  {time}  key {}", record.position, String::from_utf8_lossy(key))?;
+    for header in &record.headers {
+        write!(output, "  {}={}", header.name, String::from_utf8_lossy(&header.value))?;
+    }
+    output.write_all(b"\n")?;
+    serde_json::to_writer_pretty(&mut *output, &value(record, topic))?;
+    output.write_all(b"\n")
+}
+
+fn value(record: &LogRecord, topic: TopicChoice) -> Value {
+    match topic {
+        TopicChoice::Staging => match decode_raw_batch(&record.value) {
+            Ok(batch) => staged(batch),
+            Err(error) => json!({ "undecodable": error.to_string(), "base64": STANDARD.encode(&record.value) }),
+        },
+        TopicChoice::Raw | TopicChoice::Errors | TopicChoice::Replay => json_or_base64(&record.value),
+    }
+}
+
+/// The batch with its body as JSON where it is JSON: the Avro type would show bytes.
+fn staged(batch: RawBatch) -> Value {
+    let body = json_or_base64(&batch.body);
+    match serde_json::to_value(RawBatch {
+        body: bytes::Bytes::new(),
+        ..batch
+    }) {
+        Ok(Value::Object(mut fields)) => {
+            fields.insert("body".to_owned(), body);
+            Value::Object(fields)
+        }
+        Ok(other) => other,
+        Err(error) => json!({ "unprintable": error.to_string() }),
+    }
+}
+
+fn json_or_base64(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_else(|_| json!({ "base64": STANDARD.encode(bytes) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use gosight_eventlog::{LogRecord, Position};
+
+    use super::record;
+    use crate::command_line::{TailFormat, TopicChoice};
+
+    fn shown(value: &'static [u8], topic: TopicChoice) -> String {
+        let position = Position {
+            topic: "gosight.events.raw".into(),
+            partition: 0,
+            offset: 7,
+        };
+        let stands = LogRecord {
+            position,
+            timestamp_ms: 0,
+            key: None,
+            value: Bytes::from_static(value),
+            headers: Vec::new(),
+        };
+        let mut output = Vec::new();
+        record(&mut output, &stands, topic, TailFormat::Json).unwrap();
+        String::from_utf8(output).unwrap()
+    }
+
+    #[test]
+    fn a_json_record_is_one_line_and_exactly_as_it_stands() {
+        let value = br#"{"payload":{"big":12345678901234567890123}}"#;
+        assert_eq!(shown(value, TopicChoice::Raw), format!("{}\n", str::from_utf8(value).unwrap()));
+        assert_eq!(shown(b"{\"a\":\n1}", TopicChoice::Raw), "{\"a\":1}\n");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_shown_as_base64() {
+        assert_eq!(shown(&[0xff], TopicChoice::Raw), "{\"base64\":\"/w==\"}\n");
+        assert!(shown(&[0xff], TopicChoice::Staging).contains("\"base64\":\"/w==\""));
+    }
+}

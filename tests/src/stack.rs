@@ -1,0 +1,215 @@
+//! The pipeline on real Kafka, PostgreSQL and Redis: topics, a project and processes of its own for each test.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gosight_config::kafka::KafkaSettings;
+use gosight_eventlog::kafka::KafkaLog;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use crate::process::Process;
+use crate::wait;
+
+const START: Duration = Duration::from_secs(30);
+
+/// Everything but the processes.
+#[derive(Debug)]
+pub struct Stack {
+    /// Configuration files.
+    directory: TempDir,
+    unique: String,
+    /// A key of the stack's own project.
+    pub key: String,
+    /// The project.
+    pub project: String,
+    brokers: String,
+}
+
+/// A running `gosight-edge`.
+#[derive(Debug)]
+pub struct Edge {
+    /// The process.
+    pub process: Process,
+    /// `http://address:port`
+    pub http: String,
+    /// `address:port`
+    pub grpc: String,
+    /// `http://address:port`
+    pub admin: String,
+}
+
+/// The address of a real service.
+///
+/// # Panics
+/// The variable is missing: `make test` starts the services and sets it.
+pub fn service(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: run `make test`, or `make services` and load .services/env"))
+}
+
+impl Stack {
+    /// Creates topics and a project with a key.
+    pub async fn new() -> Self {
+        let unique = uuid::Uuid::now_v7().simple().to_string();
+        let stack = Self {
+            directory: TempDir::new().expect("a temporary directory"),
+            key: format!("gs_e2e_{unique}"),
+            project: uuid::Uuid::new_v4().to_string(),
+            brokers: service("KAFKA_BROKERS"),
+            unique,
+        };
+        stack.write_configuration("edge", EDGE);
+        stack.write_configuration("enricher", ENRICHER);
+        stack.create_project().await;
+        stack.create_topics().await;
+        stack
+    }
+
+    /// The name of one of the stack's topics: staging, raw, errors or replay.
+    pub fn topic(&self, which: &str) -> String {
+        format!("e2e-{}-{which}", self.unique)
+    }
+
+    /// The log, to read the topics.
+    pub fn log(&self) -> Arc<KafkaLog> {
+        let settings = KafkaSettings {
+            brokers: self.brokers.split(',').map(str::to_owned).collect(),
+            ..KafkaSettings::default()
+        };
+        KafkaLog::connect(&settings, "e2e").expect("the settings are good")
+    }
+
+    /// Starts an edge and waits until it is ready.
+    pub async fn edge(&self) -> Edge {
+        let edge = self.edge_with(&[]).await;
+        edge.ready().await;
+        edge
+    }
+
+    /// Starts an edge with variables in place of the services' own addresses, ready or not.
+    pub async fn edge_with(&self, variables: &[(&str, &str)]) -> Edge {
+        let mut process = Process::start("gosight-edge", &[], &self.environment("edge", variables));
+        Edge {
+            http: format!("http://{}", process.printed_address("http").await),
+            grpc: process.printed_address("grpc").await,
+            admin: format!("http://{}", process.printed_address("admin").await),
+            process,
+        }
+    }
+
+    /// Starts an enricher under an identity of its own.
+    pub async fn enricher(&self, instance: &str) -> Process {
+        let mut process = Process::start("gosight-enricher", &[], &self.environment("enricher", &[("INSTANCE_ID", instance)]));
+        process.printed_address("admin").await;
+        process
+    }
+
+    fn environment(&self, kind: &str, variables: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let config = self.directory.path().join(format!("{kind}.yaml"));
+        let mut environment = BTreeMap::from([
+            ("CONFIG_PATH".to_owned(), config.to_str().expect("UTF-8").to_owned()),
+            ("KAFKA_BROKERS".to_owned(), self.brokers.clone()),
+            ("REDIS_ADDR".to_owned(), service("REDIS_ADDR")),
+            ("REDIS_PASSWORD".to_owned(), std::env::var("REDIS_PASSWORD").unwrap_or_default()),
+            ("POSTGRES_DSN".to_owned(), service("POSTGRES_DSN")),
+        ]);
+        environment.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        environment
+    }
+
+    fn write_configuration(&self, kind: &str, template: &str) {
+        let mut text = template.replace("GROUP", &format!("e2e-{}", self.unique));
+        for (which, placeholder) in [("staging", "STAGING"), ("raw", "RAW"), ("errors", "ERRORS"), ("replay", "REPLAY")] {
+            text = text.replace(placeholder, &self.topic(which));
+        }
+        std::fs::write(self.directory.path().join(format!("{kind}.yaml")), text).expect("it can be written");
+    }
+
+    async fn create_topics(&self) {
+        let (edge, enricher) = (self.directory.path().join("edge.yaml"), self.directory.path().join("enricher.yaml"));
+        let arguments = [
+            "topics",
+            "create",
+            "--config",
+            edge.to_str().expect("UTF-8"),
+            "--enricher-config",
+            enricher.to_str().expect("UTF-8"),
+        ];
+        let mut process = Process::start("gosight", &arguments, &self.environment("edge", &[]));
+        let status = process.ended(START).await;
+        assert!(status.success(), "gosight topics create: {status}\n{}", process.output());
+    }
+
+    async fn create_project(&self) {
+        let pool = sqlx::PgPool::connect(&service("POSTGRES_DSN")).await.expect("PostgreSQL answers");
+        let project: uuid::Uuid = self.project.parse().expect("a UUID");
+        sqlx::query("INSERT INTO projects (id, name, domain, is_active) VALUES ($1, 'end to end', 'shop.example', true)")
+            .bind(project)
+            .execute(&pool)
+            .await
+            .expect("a project can be written");
+        sqlx::query("INSERT INTO api_keys (id, project_id, key_hash, key_prefix, name) VALUES ($1, $2, $3, $4, 'end to end')")
+            .bind(uuid::Uuid::new_v4())
+            .bind(project)
+            .bind(sha256(&self.key))
+            .bind(&self.key[..12])
+            .execute(&pool)
+            .await
+            .expect("a key can be written");
+    }
+}
+
+impl Edge {
+    /// Waits until it is ready.
+    pub async fn ready(&self) {
+        let url = format!("{}/ready", self.admin);
+        wait::until("the edge is ready", START, || async {
+            let response = reqwest::get(&url).await.ok()?;
+            response.status().is_success().then_some(())
+        })
+        .await;
+    }
+}
+
+impl Process {
+    /// The address that a service logs when it listens: `… listening … NAME=ADDRESS …`.
+    pub async fn printed_address(&mut self, name: &str) -> String {
+        let what = format!(" {name}=");
+        wait::until(&format!("an address of {name}"), START, || {
+            let output = self.output();
+            let found = output.lines().filter(|line| line.contains("listening")).find_map(|line| {
+                let rest = &line[line.find(&what)? + what.len()..];
+                Some(rest.split_whitespace().next()?.to_owned())
+            });
+            std::future::ready(found)
+        })
+        .await
+    }
+}
+
+fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+const EDGE: &str = r#"
+server: { host: 127.0.0.1, http_port: 0, grpc_port: 0, admin_port: 0 }
+kafka:
+  brokers: ["${KAFKA_BROKERS}"]
+  topics: { staging: STAGING, events: RAW, errors: ERRORS, replay: REPLAY }
+redis: { addr: "${REDIS_ADDR}", password: "${REDIS_PASSWORD}" }
+postgres: { dsn: "${POSTGRES_DSN}" }
+rate_limit: { requests_per_second: 100000, burst: 100000, events_per_second: 1000000, events_burst: 1000000 }
+"#;
+
+const ENRICHER: &str = r#"
+server: { host: 127.0.0.1, admin_port: 0 }
+kafka:
+  brokers: ["${KAFKA_BROKERS}"]
+  topics: { staging: STAGING, events: RAW, errors: ERRORS, replay: REPLAY }
+consumer: { group: GROUP, instance_id: "${INSTANCE_ID:-}" }
+"#;
