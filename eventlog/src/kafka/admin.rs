@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use gosight_config::kafka::KafkaSettings;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::Metadata;
 use rdkafka::{Offset, TopicPartitionList};
@@ -27,7 +27,7 @@ pub(super) struct Admin {
     client_id: String,
     client: AdminClient<Lines>,
     /// Metadata and offsets; it has no partitions.
-    questions: Arc<BaseConsumer<DefaultConsumerContext>>,
+    questions: Arc<BaseConsumer<Lines>>,
 }
 
 impl Admin {
@@ -35,7 +35,9 @@ impl Admin {
     pub(super) fn new(settings: &KafkaSettings, client_id: &str) -> Result<Self, LogError> {
         let client = AdminClient::from_config_and_context(&base(settings, client_id), Lines)
             .map_err(|error| settings_refused(&error))?;
-        let questions = free_consumer(settings, client_id, client_id).create().map_err(|error| settings_refused(&error))?;
+        let questions = free_consumer(settings, client_id, client_id)
+            .create_with_context(Lines)
+            .map_err(|error| settings_refused(&error))?;
         Ok(Self {
             settings: settings.clone(),
             client_id: client_id.to_owned(),
@@ -241,7 +243,7 @@ impl Admin {
         let name = topic.to_owned();
         let timeout = question.timeout;
         let committed = blocking(move || {
-            let consumer: BaseConsumer = config.create()?;
+            let consumer: BaseConsumer<Lines> = config.create_with_context(Lines)?;
             let mut list = TopicPartitionList::with_capacity(partitions.len());
             for partition in partitions {
                 list.add_partition(&name, partition);

@@ -6,6 +6,7 @@ use gosight_config::kafka::{Compression, KafkaSettings, SaslMechanism, SecurityP
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 
 use crate::LaneOptions;
@@ -182,6 +183,8 @@ impl ClientContext for Lines {
         tracing::debug!(target: "librdkafka", %error, "{reason}");
     }
 }
+
+impl ConsumerContext for Lines {}
 
 #[cfg(test)]
 mod tests {

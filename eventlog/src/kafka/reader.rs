@@ -12,6 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::blocking;
+use super::client::Lines;
 use super::fault::{Question, settings_refused};
 use super::record::record_in;
 use crate::{LogError, LogRecord, PartitionBounds, Reader};
@@ -27,7 +28,7 @@ pub(super) struct KafkaReader {
 /// stopped waiting; what it brings then is handed out by the next call.
 struct Fetching {
     topic: Arc<str>,
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Lines>,
     records: VecDeque<LogRecord>,
     /// The next offset of each partition, past markers that are no records.
     read_to: BTreeMap<i32, i64>,
@@ -49,7 +50,7 @@ impl KafkaReader {
         let name: Arc<str> = topic.into();
         let read_to = positions.clone();
         let fetching = blocking(move || {
-            let consumer: BaseConsumer = config.create().map_err(|error| settings_refused(&error))?;
+            let consumer: BaseConsumer<Lines> = config.create_with_context(Lines).map_err(|error| settings_refused(&error))?;
             let mut list = TopicPartitionList::with_capacity(read_to.len());
             let assigned = read_to
                 .iter()

@@ -1,0 +1,385 @@
+//! What a lane's thread does: gather, commit, go back.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+
+use super::group::{Change, Group};
+use super::positions::{Positions, Start, start};
+use super::transactions::{Consumed, Failure, Transactions};
+use crate::kafka::fault::{Question, settings_refused};
+use crate::kafka::limits::TopicLimits;
+use crate::kafka::record::record_in;
+use crate::{Assigned, LaneError, LaneOptions, LogError, LogRecord, NewRecord, PollLimit, Polled};
+
+/// How long one question about positions may take before the poll goes on.
+const ASK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a poll pauses between two questions about positions that the brokers can't tell yet.
+const ASK_STEP: Duration = Duration::from_millis(50);
+/// Positions that the brokers can't tell for so long break the lane. A predecessor's open transaction keeps them back for a while.
+const ASK_DEADLINE: Duration = Duration::from_secs(60);
+/// How long moving a position back may take; it is a matter within librdkafka.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The group member and its producer.
+pub(super) struct Worker {
+    topic: Arc<str>,
+    options: LaneOptions,
+    consumer: BaseConsumer<Group>,
+    transactions: Transactions,
+    positions: Positions,
+    /// Partitions that the group has given and that librdkafka waits for us to take, and since when.
+    pending: Option<(Vec<i32>, Instant)>,
+    /// Changes of the assignment to hand out.
+    changes: VecDeque<Polled>,
+    /// Changes that the last poll handed out; they are handed out again if they did not arrive.
+    delivered_change: Option<Polled>,
+    /// Records gathered and not handed out.
+    gathered: Vec<LogRecord>,
+    gathered_bytes: usize,
+    /// Why the lane can't go on.
+    stopped: Option<LaneError>,
+}
+
+impl Worker {
+    /// Opens the producer, which fences a predecessor, then joins the group. Blocks.
+    pub(super) fn open(
+        consumer: &ClientConfig,
+        producer: &ClientConfig,
+        options: LaneOptions,
+        limits: Arc<TopicLimits>,
+        question: &Question,
+    ) -> Result<Self, LogError> {
+        let transactions = Transactions::open(producer, &options, limits, question)?;
+        let consumer = BaseConsumer::from_config_and_context(consumer, Group::default())
+            .map_err(|error| settings_refused(&error))?;
+        consumer.subscribe(&[&options.topic]).map_err(|error| question.failed(&error))?;
+        Ok(Self {
+            topic: options.topic.as_str().into(),
+            options,
+            consumer,
+            transactions,
+            positions: Positions::default(),
+            pending: None,
+            changes: VecDeque::new(),
+            delivered_change: None,
+            gathered: Vec::new(),
+            gathered_bytes: 0,
+            stopped: None,
+        })
+    }
+
+    /// See [`crate::Lane::poll`].
+    pub(super) fn poll(&mut self, limit: PollLimit) -> Result<Polled, LaneError> {
+        self.delivered_change = None;
+        if !self.positions.uncommitted().is_empty() && self.gathered.is_empty() {
+            // The caller has neither committed nor rewound. To hand out more would commit the rest without its outputs.
+            self.rewind()?;
+        }
+        let deadline = Instant::now() + limit.max_wait;
+        loop {
+            self.settle_changes()?;
+            if let Some(change) = self.changes.pop_front() {
+                self.delivered_change = Some(copy_of_change(&change));
+                return Ok(change);
+            }
+            if let Some(error) = &self.stopped {
+                return Err(error.clone());
+            }
+            if self.gathered.len() >= limit.max_records || self.gathered_bytes >= limit.max_bytes {
+                break;
+            }
+            let wait = match (&self.pending, self.gathered.is_empty()) {
+                (Some(_), _) => ASK_STEP,
+                (None, true) => deadline.saturating_duration_since(Instant::now()),
+                (None, false) => Duration::ZERO,
+            };
+            if !self.gather_one(wait) && !self.consumer.context().has_changes() {
+                let time_left = Instant::now() < deadline;
+                if !self.gathered.is_empty() || !time_left {
+                    break;
+                }
+            }
+        }
+        self.gathered_bytes = 0;
+        let records = std::mem::take(&mut self.gathered);
+        Ok(Polled { records, ..Polled::default() })
+    }
+
+    /// Serves the consumer once; tells whether it brought a record.
+    fn gather_one(&mut self, wait: Duration) -> bool {
+        match self.consumer.poll(wait) {
+            Some(Ok(message)) => {
+                if self.positions.take(message.partition(), message.offset()) {
+                    let record = record_in(&message, &self.topic);
+                    self.gathered_bytes += record.size();
+                    self.gathered.push(record);
+                }
+                true
+            }
+            Some(Err(error)) => {
+                self.stopped = self.lasting(&error);
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// What an error of the consumer means for the lane; `None` where librdkafka goes on by itself.
+    fn lasting(&self, error: &KafkaError) -> Option<LaneError> {
+        match (error, error.rdkafka_error_code()) {
+            (_, Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)) => {
+                Some(self.find_lost().unwrap_or_else(|| broken(format!("a position is not on topic {}: {error}", self.topic))))
+            }
+            (KafkaError::MessageConsumptionFatal(_), _)
+            | (
+                _,
+                Some(
+                    RDKafkaErrorCode::UnknownTopic
+                    | RDKafkaErrorCode::UnknownTopicOrPartition
+                    | RDKafkaErrorCode::TopicAuthorizationFailed
+                    | RDKafkaErrorCode::GroupAuthorizationFailed,
+                ),
+            ) => Some(broken(format!("topic {}, group {}: {error}", self.topic, self.options.group))),
+            _ => {
+                tracing::debug!(topic = &*self.topic, %error, "the lane goes on after an error");
+                None
+            }
+        }
+    }
+
+    /// The partition whose next offset has been deleted.
+    fn find_lost(&self) -> Option<LaneError> {
+        self.positions.next().into_iter().find_map(|(partition, next)| {
+            let (earliest, _) = self.consumer.fetch_watermarks(&self.topic, partition, ASK_TIMEOUT).ok()?;
+            (next < earliest).then(|| self.lost(partition, next, earliest))
+        })
+    }
+
+    fn lost(&self, partition: i32, next: i64, earliest: i64) -> LaneError {
+        LaneError::OffsetsLost { topic: self.topic.to_string(), partition, next, earliest }
+    }
+
+    /// Brings our own state in line with what the group has told.
+    fn settle_changes(&mut self) -> Result<(), LaneError> {
+        while let Some(change) = self.consumer.context().next_change() {
+            match change {
+                Change::Revoked(partitions) => self.give_up(&partitions),
+                Change::Assigned(partitions) => {
+                    let pending = self.pending.get_or_insert_with(|| (Vec::new(), Instant::now()));
+                    pending.0.extend(partitions);
+                }
+            }
+        }
+        let Some((partitions, since)) = &self.pending else { return Ok(()) };
+        let since = *since;
+        let partitions = partitions.clone();
+        let Some(starts) = self.find_starts(&partitions)? else {
+            if since.elapsed() < ASK_DEADLINE {
+                return Ok(());
+            }
+            return Err(broken(format!("the brokers did not tell the positions of group {} within {ASK_DEADLINE:?}", self.options.group)));
+        };
+        self.take_on(&starts).map_err(|error| broken(format!("partitions could not be assigned: {error}")))?;
+        self.pending = None;
+        Ok(())
+    }
+
+    fn give_up(&mut self, partitions: &[i32]) {
+        if let Some((pending, _)) = &mut self.pending {
+            pending.retain(|partition| !partitions.contains(partition));
+        }
+        let revoked: Vec<i32> = partitions.iter().copied().filter(|partition| self.positions.revoke(*partition)).collect();
+        if revoked.is_empty() {
+            return;
+        }
+        // They go to the partition's next owner.
+        self.gathered.retain(|record| !revoked.contains(&record.position.partition));
+        self.gathered_bytes = self.gathered.iter().map(LogRecord::size).sum();
+        self.changes.push_back(Polled { revoked, ..Polled::default() });
+    }
+
+    fn take_on(&mut self, starts: &[Assigned]) -> Result<(), KafkaError> {
+        let list = partition_list(&self.topic, starts.iter().map(|start| (start.partition, start.next_offset)))?;
+        self.consumer.incremental_assign(&list)?;
+        for start in starts {
+            self.positions.assign(start.partition, start.next_offset);
+        }
+        if !starts.is_empty() {
+            self.changes.push_back(Polled { assigned: starts.to_vec(), ..Polled::default() });
+        }
+        Ok(())
+    }
+
+    /// Where the group stands in partitions that it has given us; `None` while the brokers can't tell.
+    fn find_starts(&self, partitions: &[i32]) -> Result<Option<Vec<Assigned>>, LaneError> {
+        let mut starts = Vec::with_capacity(partitions.len());
+        let Some(committed) = self.ask(self.committed(partitions)) else { return Ok(None) };
+        for (partition, committed) in committed {
+            let bounds = self.consumer.fetch_watermarks(&self.topic, partition, ASK_TIMEOUT);
+            let Some((earliest, end)) = self.ask(bounds) else { return Ok(None) };
+            match start(committed, earliest, end) {
+                Start::At(next_offset) => starts.push(Assigned { partition, next_offset }),
+                Start::Lost { next } => return Err(self.lost(partition, next, earliest)),
+                Start::PastEnd { next } => {
+                    return Err(broken(format!(
+                        "group {} stands at offset {next} of topic {} partition {partition}, which ends at {end}: is it another \
+                         topic of the same name? reset the group's offset to go on",
+                        self.options.group, self.topic
+                    )));
+                }
+            }
+        }
+        Ok(Some(starts))
+    }
+
+    fn committed(&self, partitions: &[i32]) -> Result<Vec<(i32, Option<i64>)>, KafkaError> {
+        if partitions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            list.add_partition(&self.topic, *partition);
+        }
+        let committed = self.consumer.committed_offsets(list, ASK_TIMEOUT)?;
+        let elements = committed.elements();
+        elements
+            .iter()
+            .map(|element| {
+                element.error()?;
+                let offset = match element.offset() {
+                    Offset::Offset(offset) => Some(offset),
+                    _ => None,
+                };
+                Ok((element.partition(), offset))
+            })
+            .collect()
+    }
+
+    fn ask<T>(&self, answer: Result<T, KafkaError>) -> Option<T> {
+        answer
+            .inspect_err(|error| tracing::debug!(topic = &*self.topic, %error, "the brokers can't tell a position yet"))
+            .ok()
+    }
+
+    /// See [`crate::Lane::commit`].
+    pub(super) fn commit(&mut self, outputs: &[NewRecord]) -> Result<(), LaneError> {
+        if let Some(error) = &self.stopped {
+            return Err(error.clone());
+        }
+        let uncommitted = self.uncommitted();
+        if outputs.is_empty() && uncommitted.is_empty() {
+            return Ok(());
+        }
+        let consumed = self.consumed(&uncommitted).map_err(|error| broken(error.to_string()))?;
+        match self.transactions.commit(outputs, consumed.as_ref()) {
+            Ok(()) => {
+                self.positions.commit();
+                Ok(())
+            }
+            Err(failure) => self.failed(failure),
+        }
+    }
+
+    fn failed(&mut self, failure: Failure) -> Result<(), LaneError> {
+        let goes_on = matches!(failure, Failure::Aborted(_));
+        let stops = matches!(failure, Failure::Fenced | Failure::Broken(_));
+        let error = failure.into_lane_error(&self.options.transactional_id);
+        if stops {
+            self.stopped = Some(error.clone());
+        }
+        if goes_on {
+            self.rewind()?;
+        }
+        Err(error)
+    }
+
+    /// What was handed out and is not committed. What was gathered and kept back for the next poll is not among it.
+    fn uncommitted(&self) -> Vec<(i32, i64)> {
+        let mut uncommitted = self.positions.uncommitted();
+        for record in self.gathered.iter().rev() {
+            for (partition, next) in &mut uncommitted {
+                if *partition == record.position.partition {
+                    *next = record.position.offset;
+                }
+            }
+        }
+        uncommitted
+    }
+
+    fn consumed(&self, positions: &[(i32, i64)]) -> Result<Option<Consumed>, KafkaError> {
+        if positions.is_empty() {
+            return Ok(None);
+        }
+        let positions = partition_list(&self.topic, positions.iter().copied())?;
+        let member = self.consumer.group_metadata().ok_or(KafkaError::Canceled)?;
+        Ok(Some(Consumed { positions, member }))
+    }
+
+    /// See [`crate::Lane::rewind`].
+    pub(super) fn rewind(&mut self) -> Result<(), LaneError> {
+        self.gathered.clear();
+        self.gathered_bytes = 0;
+        let moved = self.positions.rewind();
+        if moved.is_empty() {
+            return Ok(());
+        }
+        let sought = partition_list(&self.topic, moved)
+            .and_then(|list| self.consumer.seek_partitions(list, SEEK_TIMEOUT))
+            .and_then(|list| list.elements().iter().try_for_each(|element| element.error()));
+        sought.map_err(|error| {
+            let error = broken(format!("the lane could not go back to its committed positions: {error}"));
+            self.stopped = Some(error.clone());
+            error
+        })
+    }
+
+    /// Takes back what the last poll handed out and what did not arrive.
+    pub(super) fn take_back(&mut self) {
+        if let Some(change) = self.delivered_change.take() {
+            self.changes.push_front(change);
+        }
+        // A failure has been remembered and ends the next call.
+        let _ = self.rewind();
+    }
+
+    /// Leaves the group, so that others take over at once.
+    pub(super) fn leave(self) {
+        self.consumer.context().leave();
+        if let Some((partitions, _)) = &self.pending {
+            // librdkafka waits for an answer to what it has offered before it leaves.
+            let answered = partition_list(&self.topic, partitions.iter().map(|partition| (*partition, 0)))
+                .and_then(|list| self.consumer.incremental_assign(&list));
+            if let Err(error) = answered {
+                tracing::debug!(%error, "an assignment could not be answered while leaving");
+            }
+        }
+        drop(self.consumer);
+        drop(self.transactions);
+    }
+}
+
+fn broken(reason: String) -> LaneError {
+    LaneError::Broken { reason }
+}
+
+fn copy_of_change(change: &Polled) -> Polled {
+    Polled {
+        revoked: change.revoked.clone(),
+        assigned: change.assigned.clone(),
+        records: Vec::new(),
+    }
+}
+
+fn partition_list(topic: &str, offsets: impl IntoIterator<Item = (i32, i64)>) -> Result<TopicPartitionList, KafkaError> {
+    let mut list = TopicPartitionList::new();
+    for (partition, offset) in offsets {
+        list.add_partition_offset(topic, partition, Offset::Offset(offset))?;
+    }
+    Ok(list)
+}
