@@ -10,3 +10,4 @@ pub mod telemetry;
 
 pub use edge::EdgeSettings;
 pub use enricher::EnricherSettings;
+pub use load::{ConfigErrors, Loaded, Source};

@@ -38,7 +38,12 @@ enum Encoding {
 }
 
 /// Reads and decompresses a whole body.
-pub(crate) async fn read<B>(headers: &HeaderMap, body: B, limits: BodyLimits, budget: &Budget) -> Result<PlainBody, Refusal>
+pub(crate) async fn read<B>(
+    headers: &HeaderMap,
+    body: B,
+    limits: BodyLimits,
+    budget: &Budget,
+) -> Result<PlainBody, Refusal>
 where
     B: Body<Data = Bytes>,
 {
@@ -59,7 +64,10 @@ where
     if encoding == Encoding::Gzip || is_gzip(&arrived) {
         let mut held_plain = budget.hold();
         let bytes = gunzip(&arrived, limits.decompressed, &mut held_plain)?;
-        return Ok(PlainBody { bytes, held: held_plain });
+        return Ok(PlainBody {
+            bytes,
+            held: held_plain,
+        });
     }
     if arrived.len() > limits.decompressed {
         return Err(Refusal::body_too_large(limits.decompressed));

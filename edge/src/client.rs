@@ -69,7 +69,9 @@ fn client_address(headers: &HeaderMap, peer: IpAddr, trusted_proxies: &[IpNet]) 
         // A value that is no text ends the chain: nothing left of it can be believed.
         let Ok(hops) = header.to_str() else { return client };
         for hop in hops.rsplit(',') {
-            let Some(address) = parse_hop(hop.trim()) else { return client };
+            let Some(address) = parse_hop(hop.trim()) else {
+                return client;
+            };
             client = address;
             if !is_trusted(&client) {
                 return client;
@@ -81,8 +83,14 @@ fn client_address(headers: &HeaderMap, peer: IpAddr, trusted_proxies: &[IpNet]) 
 
 /// `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::1`, `[2001:db8::1]:4711`
 fn parse_hop(hop: &str) -> Option<IpAddr> {
-    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
-    let address = bare.parse::<IpAddr>().ok().or_else(|| Some(hop.parse::<SocketAddr>().ok()?.ip()))?;
+    let bare = hop
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(hop);
+    let address = bare
+        .parse::<IpAddr>()
+        .ok()
+        .or_else(|| Some(hop.parse::<SocketAddr>().ok()?.ip()))?;
     Some(address.to_canonical())
 }
 
@@ -111,7 +119,10 @@ mod tests {
     #[test]
     fn the_right_most_untrusted_hop_is_the_client() {
         assert_eq!(address("10.0.0.1", &["1.2.3.4, 203.0.113.7, 10.0.0.9"]), "203.0.113.7");
-        assert_eq!(address("10.0.0.1", &["1.2.3.4", "203.0.113.7", "10.0.0.9"]), "203.0.113.7");
+        assert_eq!(
+            address("10.0.0.1", &["1.2.3.4", "203.0.113.7", "10.0.0.9"]),
+            "203.0.113.7"
+        );
         assert_eq!(address("10.0.0.1", &["10.0.0.3, 10.0.0.2"]), "10.0.0.3");
     }
 

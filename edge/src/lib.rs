@@ -1,1 +1,19 @@
-//! x
+//! `gosight-edge`: takes batches over HTTP, gRPC and gRPC-Web, authenticates the key, rate-limits the project, and answers success
+//! only after the staging topic has the batch. It never looks inside an event. A transport (`transport/`) only reads and writes its
+//! protocol; the one way of a batch is `ingest.rs`. May depend on `proto`, `schemas`, `config`, `eventlog` and `lifecycle`, never
+//! on `enricher`.
+
+pub mod admission;
+mod body;
+mod budget;
+mod client;
+mod envelope;
+mod gunzip;
+mod ingest;
+mod outcome;
+mod replay;
+mod server;
+mod transport;
+
+pub use outcome::{Accepted, InStream, Outcome, Reason, Refusal, Retry, Rule};
+pub use server::{EdgeError, EdgeParts, Listeners, serve};

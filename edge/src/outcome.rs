@@ -279,7 +279,11 @@ mod tests {
             let rule = reason.rule();
             let retryable = matches!(rule.http.as_u16(), 408 | 429 | 500..);
             assert_eq!(rule.retry != Retry::Never, retryable, "{reason:?}");
-            assert_eq!(Refusal::new(*reason, "").retry_after().is_some(), retryable, "{reason:?}");
+            assert_eq!(
+                Refusal::new(*reason, "").retry_after().is_some(),
+                retryable,
+                "{reason:?}"
+            );
         }
     }
 
@@ -299,14 +303,27 @@ mod tests {
         let rows: Vec<&str> = document.lines().filter(|line| line.starts_with("| `")).collect();
         let expected: Vec<String> = Reason::ALL.iter().map(|reason| row(*reason)).collect();
         for (row, expected) in rows.iter().zip(&expected) {
-            assert!(row.starts_with(expected.as_str()), "docs/outcomes.md has\n{row}\nthe code says\n{expected}");
+            assert!(
+                row.starts_with(expected.as_str()),
+                "docs/outcomes.md has\n{row}\nthe code says\n{expected}"
+            );
         }
-        assert_eq!(rows.len(), expected.len(), "rows of docs/outcomes.md; the code says:\n{}", expected.join("\n"));
+        assert_eq!(
+            rows.len(),
+            expected.len(),
+            "rows of docs/outcomes.md; the code says:\n{}",
+            expected.join("\n")
+        );
     }
 
     fn row(reason: Reason) -> String {
         let rule = reason.rule();
-        let mut row = format!("| `{}` | {} | {} | ", rule.name, rule.http.as_u16(), screaming(&format!("{:?}", rule.grpc)));
+        let mut row = format!(
+            "| `{}` | {} | {} | ",
+            rule.name,
+            rule.http.as_u16(),
+            screaming(&format!("{:?}", rule.grpc))
+        );
         row.push_str(match rule.in_stream {
             InStream::Ack => "ack, stream goes on",
             InStream::Status => "status, stream ends",

@@ -7,7 +7,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The operator's tool of GoSight Ingest.
 #[derive(Debug, Parser)]
-#[command(name = "gosight", version, about = "The operator's tool of GoSight Ingest", propagate_version = true)]
+#[command(
+    name = "gosight",
+    version,
+    about = "The operator's tool of GoSight Ingest",
+    propagate_version = true
+)]
 pub(crate) struct CommandLine {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -19,8 +24,10 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  gosight dev\n  gosight dev --data /var/lib/gosight --http-port 9080")]
     Dev(DevArguments),
     /// Show records of a topic as they come
-    #[command(after_help = "Examples:\n  gosight tail\n  gosight tail --topic errors --from start --limit 10\n  \
-                            gosight tail --from 10m --format json\n  gosight tail --brokers 127.0.0.1:9092 --topic staging")]
+    #[command(
+        after_help = "Examples:\n  gosight tail\n  gosight tail --topic errors --from start --limit 10\n  \
+                            gosight tail --from 10m --format json\n  gosight tail --brokers 127.0.0.1:9092 --topic staging"
+    )]
     Tail(TailArguments),
     /// Manage the topics on Kafka
     #[command(subcommand)]

@@ -31,28 +31,45 @@ const IN_FLIGHT: usize = 2_000;
 async fn main() {
     let data = TempDir::new().expect("a temporary directory");
     let dev = Dev::start(data.path()).await;
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().expect("a client");
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(30))
+        .build()
+        .expect("a client");
 
     let warm = run(&client, &dev.http, WARM_UP).await;
     let measured = run(&client, &dev.http, MEASURED).await;
     let acked_at = Instant::now();
     let sent = warm.acked + measured.acked;
-    wait::until("every acknowledged event stands on raw", Duration::from_secs(60), || async {
-        (on_raw(&client, &dev.admin).await >= sent).then_some(())
-    })
+    wait::until(
+        "every acknowledged event stands on raw",
+        Duration::from_secs(60),
+        || async { (on_raw(&client, &dev.admin).await >= sent).then_some(()) },
+    )
     .await;
     let behind = acked_at.elapsed();
 
     let milliseconds = |quantile: f64| measured.latency.value_at_quantile(quantile) as f64 / 1000.0;
     println!();
     println!("gosight dev, batches of {EVENTS_PER_BATCH}, {MEASURED:?}, open loop");
-    println!("  offered          {:>9} events/s", BATCHES_PER_SECOND * EVENTS_PER_BATCH);
-    println!("  acknowledged     {:>9.0} events/s", measured.acked as f64 / measured.took.as_secs_f64());
+    println!(
+        "  offered          {:>9} events/s",
+        BATCHES_PER_SECOND * EVENTS_PER_BATCH
+    );
+    println!(
+        "  acknowledged     {:>9.0} events/s",
+        measured.acked as f64 / measured.took.as_secs_f64()
+    );
     println!("  refused, failed  {:>9}", measured.failed);
     println!("  ack p50          {:>9.2} ms", milliseconds(0.50));
-    println!("  ack p99          {:>9.2} ms   (promised: under 20)", milliseconds(0.99));
+    println!(
+        "  ack p99          {:>9.2} ms   (promised: under 20)",
+        milliseconds(0.99)
+    );
     println!("  ack p99.9        {:>9.2} ms", milliseconds(0.999));
-    println!("  all on raw after {:>9.2} ms   from the last ack", behind.as_secs_f64() * 1000.0);
+    println!(
+        "  all on raw after {:>9.2} ms   from the last ack",
+        behind.as_secs_f64() * 1000.0
+    );
     println!("  server CPU       {:>9.2} µs per event", dev_cpu(&dev) / sent as f64);
 }
 
@@ -71,13 +88,21 @@ async fn run(client: &reqwest::Client, http: &str, length: Duration) -> Measured
     let batches = BATCHES_PER_SECOND * length.as_secs();
     let started = Instant::now();
     for number in 0..batches {
-        let due = started + Duration::from_secs(1) * u32::try_from(number).expect("few") / u32::try_from(BATCHES_PER_SECOND).expect("few");
+        let due = started
+            + Duration::from_secs(1) * u32::try_from(number).expect("few")
+                / u32::try_from(BATCHES_PER_SECOND).expect("few");
         tokio::time::sleep_until(due.into()).await;
         let permit = Arc::clone(&in_flight).acquire_owned().await.expect("never closed");
-        let request = client.post(&url).header("content-type", "application/json").body(body(number));
+        let request = client
+            .post(&url)
+            .header("content-type", "application/json")
+            .body(body(number));
         let (latency, failures) = (Arc::clone(&latency), Arc::clone(&failures));
         tokio::spawn(async move {
-            let acked = request.send().await.is_ok_and(|response| response.status().is_success());
+            let acked = request
+                .send()
+                .await
+                .is_ok_and(|response| response.status().is_success());
             let micros = u64::try_from(due.elapsed().as_micros()).expect("short");
             if acked {
                 latency.lock().unwrap().record(micros.max(1)).expect("auto-resizing");
@@ -87,7 +112,10 @@ async fn run(client: &reqwest::Client, http: &str, length: Duration) -> Measured
             drop(permit);
         });
     }
-    let _all = in_flight.acquire_many(u32::try_from(IN_FLIGHT).expect("few")).await.expect("never closed");
+    let _all = in_flight
+        .acquire_many(u32::try_from(IN_FLIGHT).expect("few"))
+        .await
+        .expect("never closed");
     let took = started.elapsed();
     let latency = latency.lock().unwrap().clone();
     let failed = *failures.lock().unwrap();
@@ -120,7 +148,11 @@ fn body(number: u64) -> String {
 
 /// Events on raw as the enricher counts them after each commit.
 async fn on_raw(client: &reqwest::Client, admin: &str) -> u64 {
-    let response = client.get(format!("{admin}/metrics")).send().await.expect("the admin port answers");
+    let response = client
+        .get(format!("{admin}/metrics"))
+        .send()
+        .await
+        .expect("the admin port answers");
     let text = response.text().await.expect("text");
     text.lines()
         .filter(|line| line.starts_with("enricher_events_total{"))

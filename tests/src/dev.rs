@@ -30,7 +30,17 @@ impl Dev {
     /// The same with more arguments.
     pub async fn start_with(data: &Path, more: &[&str]) -> Self {
         let data = data.to_str().expect("a UTF-8 path");
-        let mut arguments = vec!["dev", "--data", data, "--http-port", "0", "--grpc-port", "0", "--admin-port", "0"];
+        let mut arguments = vec![
+            "dev",
+            "--data",
+            data,
+            "--http-port",
+            "0",
+            "--grpc-port",
+            "0",
+            "--admin-port",
+            "0",
+        ];
         arguments.extend_from_slice(more);
         let mut process = Process::start("gosight", &arguments, &BTreeMap::new());
         let http = process.printed("HTTP, gRPC-Web", START).await;

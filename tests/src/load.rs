@@ -39,7 +39,10 @@ pub struct Acknowledged {
 impl Load {
     /// Sends everything and waits for every ack. `progress` counts acknowledged events while it runs.
     pub async fn run(&self, progress: Arc<AtomicU64>) -> Acknowledged {
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().expect("a client");
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(20))
+            .build()
+            .expect("a client");
         let mut tasks = JoinSet::new();
         for number in 0..self.sessions {
             let (load, client, progress) = (self.clone(), client.clone(), Arc::clone(&progress));
@@ -57,7 +60,11 @@ impl Load {
         for batch_number in 0..self.batches {
             let first = batch_number * self.events;
             let events: Vec<Value> = (first..first + self.events).map(numbered_click).collect();
-            ids.extend(events.iter().map(|event| event["event_id"].as_str().expect("an id").to_owned()));
+            ids.extend(
+                events
+                    .iter()
+                    .map(|event| event["event_id"].as_str().expect("an id").to_owned()),
+            );
             send_until_acknowledged(client, edge, &batch(&self.key, &session, &events)).await;
             progress.fetch_add(self.events, Ordering::Relaxed);
         }

@@ -17,7 +17,10 @@ use crate::wait;
 /// It was not built; `make test` builds it first.
 pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
-    let profile = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps/TEST");
+    let profile = test
+        .parent()
+        .and_then(|deps| deps.parent())
+        .expect("target/PROFILE/deps/TEST");
     let path = profile.join(name);
     assert!(
         path.exists(),
@@ -42,13 +45,18 @@ impl Process {
         command
             .args(arguments)
             .env_clear()
-            .envs(std::env::vars().filter(|(name, _)| matches!(name.as_str(), "PATH" | "HOME" | "TMPDIR" | "RUST_BACKTRACE")))
+            .envs(
+                std::env::vars()
+                    .filter(|(name, _)| matches!(name.as_str(), "PATH" | "HOME" | "TMPDIR" | "RUST_BACKTRACE")),
+            )
             .envs(environment)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         let output = Arc::new(Mutex::new(String::new()));
         collect(child.stdout.take().expect("piped"), Arc::clone(&output));
         collect(child.stderr.take().expect("piped"), Arc::clone(&output));
@@ -95,7 +103,10 @@ impl Process {
     /// Sends a signal by its name, for example `TERM` or `INT`.
     pub fn signal(&self, signal: &str) {
         let id = self.id().to_string();
-        let status = Command::new("kill").args([&format!("-{signal}"), &id]).status().expect("kill exists");
+        let status = Command::new("kill")
+            .args([&format!("-{signal}"), &id])
+            .status()
+            .expect("kill exists");
         assert!(status.success(), "kill -{signal} {id}: {status}");
     }
 

@@ -46,7 +46,8 @@ pub struct Edge {
 /// # Panics
 /// The variable is missing: `make test` starts the services and sets it.
 pub fn service(variable: &str) -> String {
-    std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: run `make test`, or `make services` and load .services/env"))
+    std::env::var(variable)
+        .unwrap_or_else(|_| panic!("{variable} is not set: run `make test`, or `make services` and load .services/env"))
 }
 
 impl Stack {
@@ -101,7 +102,11 @@ impl Stack {
 
     /// Starts an enricher under an identity of its own.
     pub async fn enricher(&self, instance: &str) -> Process {
-        let mut process = Process::start("gosight-enricher", &[], &self.environment("enricher", &[("INSTANCE_ID", instance)]));
+        let mut process = Process::start(
+            "gosight-enricher",
+            &[],
+            &self.environment("enricher", &[("INSTANCE_ID", instance)]),
+        );
         process.printed_address("admin").await;
         process
     }
@@ -112,23 +117,38 @@ impl Stack {
             ("CONFIG_PATH".to_owned(), config.to_str().expect("UTF-8").to_owned()),
             ("KAFKA_BROKERS".to_owned(), self.brokers.clone()),
             ("REDIS_ADDR".to_owned(), service("REDIS_ADDR")),
-            ("REDIS_PASSWORD".to_owned(), std::env::var("REDIS_PASSWORD").unwrap_or_default()),
+            (
+                "REDIS_PASSWORD".to_owned(),
+                std::env::var("REDIS_PASSWORD").unwrap_or_default(),
+            ),
             ("POSTGRES_DSN".to_owned(), service("POSTGRES_DSN")),
         ]);
-        environment.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        environment.extend(
+            variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
         environment
     }
 
     fn write_configuration(&self, kind: &str, template: &str) {
         let mut text = template.replace("GROUP", &format!("e2e-{}", self.unique));
-        for (which, placeholder) in [("staging", "STAGING"), ("raw", "RAW"), ("errors", "ERRORS"), ("replay", "REPLAY")] {
+        for (which, placeholder) in [
+            ("staging", "STAGING"),
+            ("raw", "RAW"),
+            ("errors", "ERRORS"),
+            ("replay", "REPLAY"),
+        ] {
             text = text.replace(placeholder, &self.topic(which));
         }
         std::fs::write(self.directory.path().join(format!("{kind}.yaml")), text).expect("it can be written");
     }
 
     async fn create_topics(&self) {
-        let (edge, enricher) = (self.directory.path().join("edge.yaml"), self.directory.path().join("enricher.yaml"));
+        let (edge, enricher) = (
+            self.directory.path().join("edge.yaml"),
+            self.directory.path().join("enricher.yaml"),
+        );
         let arguments = [
             "topics",
             "create",
@@ -139,25 +159,35 @@ impl Stack {
         ];
         let mut process = Process::start("gosight", &arguments, &self.environment("edge", &[]));
         let status = process.ended(START).await;
-        assert!(status.success(), "gosight topics create: {status}\n{}", process.output());
+        assert!(
+            status.success(),
+            "gosight topics create: {status}\n{}",
+            process.output()
+        );
     }
 
     async fn create_project(&self) {
-        let pool = sqlx::PgPool::connect(&service("POSTGRES_DSN")).await.expect("PostgreSQL answers");
+        let pool = sqlx::PgPool::connect(&service("POSTGRES_DSN"))
+            .await
+            .expect("PostgreSQL answers");
         let project: uuid::Uuid = self.project.parse().expect("a UUID");
-        sqlx::query("INSERT INTO projects (id, name, domain, is_active) VALUES ($1, 'end to end', 'shop.example', true)")
-            .bind(project)
-            .execute(&pool)
-            .await
-            .expect("a project can be written");
-        sqlx::query("INSERT INTO api_keys (id, project_id, key_hash, key_prefix, name) VALUES ($1, $2, $3, $4, 'end to end')")
-            .bind(uuid::Uuid::new_v4())
-            .bind(project)
-            .bind(sha256(&self.key))
-            .bind(&self.key[..12])
-            .execute(&pool)
-            .await
-            .expect("a key can be written");
+        sqlx::query(
+            "INSERT INTO projects (id, name, domain, is_active) VALUES ($1, 'end to end', 'shop.example', true)",
+        )
+        .bind(project)
+        .execute(&pool)
+        .await
+        .expect("a project can be written");
+        sqlx::query(
+            "INSERT INTO api_keys (id, project_id, key_hash, key_prefix, name) VALUES ($1, $2, $3, $4, 'end to end')",
+        )
+        .bind(uuid::Uuid::new_v4())
+        .bind(project)
+        .bind(sha256(&self.key))
+        .bind(&self.key[..12])
+        .execute(&pool)
+        .await
+        .expect("a key can be written");
     }
 }
 
@@ -179,10 +209,13 @@ impl Process {
         let what = format!(" {name}=");
         wait::until(&format!("an address of {name}"), START, || {
             let output = self.output();
-            let found = output.lines().filter(|line| line.contains("listening")).find_map(|line| {
-                let rest = &line[line.find(&what)? + what.len()..];
-                Some(rest.split_whitespace().next()?.to_owned())
-            });
+            let found = output
+                .lines()
+                .filter(|line| line.contains("listening"))
+                .find_map(|line| {
+                    let rest = &line[line.find(&what)? + what.len()..];
+                    Some(rest.split_whitespace().next()?.to_owned())
+                });
             std::future::ready(found)
         })
         .await
@@ -190,10 +223,12 @@ impl Process {
 }
 
 fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }
 
 const EDGE: &str = r#"

@@ -18,9 +18,16 @@ pub async fn all(log: &dyn EventLog, topic: &str) -> Vec<LogRecord> {
     let ends: BTreeMap<i32, i64> = bounds.iter().map(|at| (at.partition, at.end)).collect();
     let mut reader = log.reader(topic, &starts).await.expect("the topic can be read");
     let mut records = Vec::new();
-    while reader.positions().iter().any(|(partition, offset)| *offset < ends[partition]) {
+    while reader
+        .positions()
+        .iter()
+        .any(|(partition, offset)| *offset < ends[partition])
+    {
         let some = reader.next(10_000, READ).await.expect("the topic can be read");
-        records.extend(some.into_iter().filter(|record| record.position.offset < ends[&record.position.partition]));
+        records.extend(
+            some.into_iter()
+                .filter(|record| record.position.offset < ends[&record.position.partition]),
+        );
     }
     records
 }
@@ -42,6 +49,8 @@ pub fn json(record: &LogRecord) -> Value {
 
 /// A record's header as text.
 pub fn header(record: &LogRecord, name: &str) -> String {
-    let value = record.header(name).unwrap_or_else(|| panic!("header {name} is missing"));
+    let value = record
+        .header(name)
+        .unwrap_or_else(|| panic!("header {name} is missing"));
     String::from_utf8(value.to_vec()).expect("headers are text")
 }

@@ -28,13 +28,19 @@ async fn post(edge: &Edge, key: &str) -> (u16, Value) {
     let response = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
     let status = response.status().as_u16();
     if status == 503 {
-        assert!(response.headers().contains_key("retry-after"), "{:?}", response.headers());
+        assert!(
+            response.headers().contains_key("retry-after"),
+            "{:?}",
+            response.headers()
+        );
     }
     (status, response.json().await.unwrap())
 }
 
 async fn grpc(edge: &Edge, key: &str) -> Result<bool, Code> {
-    let mut client = IngestServiceClient::connect(format!("http://{}", edge.grpc)).await.unwrap();
+    let mut client = IngestServiceClient::connect(format!("http://{}", edge.grpc))
+        .await
+        .unwrap();
     let batch = EventBatch {
         project_key: key.to_owned(),
         session: Some(SessionMeta::default()),
@@ -62,7 +68,11 @@ async fn without_kafka_every_answer_is_a_refusal_to_try_again() {
     assert_eq!(status, 503, "{answer}");
     assert_eq!(answer["success"], false);
     assert_eq!(reply, Err(Code::Unavailable));
-    assert!(asked.elapsed() < Duration::from_secs(15), "longer than the delivery timeout: {:?}", asked.elapsed());
+    assert!(
+        asked.elapsed() < Duration::from_secs(15),
+        "longer than the delivery timeout: {:?}",
+        asked.elapsed()
+    );
     let (status, report) = readiness(&edge).await;
     assert_eq!(status, 503, "{report}");
     assert!(report.contains("kafka"), "{report}");
@@ -97,7 +107,10 @@ async fn without_postgresql_a_key_that_is_not_known_is_no_invalid_key() {
     let edge = stack.edge_with(&[("POSTGRES_DSN", &dsn)]).await;
     let (status, answer) = post(&edge, "gs_a_key_that_nobody_asked_for").await;
     assert_eq!(status, 503, "{answer}");
-    assert_eq!(grpc(&edge, "gs_another_key_that_nobody_asked_for").await, Err(Code::Unavailable));
+    assert_eq!(
+        grpc(&edge, "gs_another_key_that_nobody_asked_for").await,
+        Err(Code::Unavailable)
+    );
     let staged = topic::all(&*stack.log(), &stack.topic("staging")).await;
     assert!(staged.is_empty());
 }

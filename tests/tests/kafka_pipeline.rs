@@ -22,17 +22,29 @@ fn check(acknowledged: &Acknowledged, raw: &[LogRecord]) {
     for record in raw {
         let event = topic::json(record);
         let session = event["session_id"].as_str().unwrap().to_owned();
-        by_session.entry(session).or_default().push(event["event_id"].as_str().unwrap().to_owned());
+        by_session
+            .entry(session)
+            .or_default()
+            .push(event["event_id"].as_str().unwrap().to_owned());
     }
     for (session, sent) in &acknowledged.sessions {
         let stands = by_session.remove(session).unwrap_or_default();
         let distinct: BTreeSet<&String> = stands.iter().collect();
         assert_eq!(distinct.len(), stands.len(), "{session}: events are doubled");
         let missing: Vec<&String> = sent.iter().filter(|id| !distinct.contains(id)).collect();
-        assert!(missing.is_empty(), "{session}: {} of {} events are lost: {missing:?}", missing.len(), sent.len());
+        assert!(
+            missing.is_empty(),
+            "{session}: {} of {} events are lost: {missing:?}",
+            missing.len(),
+            sent.len()
+        );
         assert_eq!(&stands, sent, "{session}: events are out of order");
     }
-    assert!(by_session.is_empty(), "sessions that nobody sent: {:?}", by_session.keys());
+    assert!(
+        by_session.is_empty(),
+        "sessions that nobody sent: {:?}",
+        by_session.keys()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,7 +103,12 @@ async fn a_stopped_enricher_hands_its_partitions_over_at_once() {
         ids.extend(more);
         (session, ids)
     });
-    check(&Acknowledged { sessions: both.collect() }, &raw);
+    check(
+        &Acknowledged {
+            sessions: both.collect(),
+        },
+        &raw,
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,9 +135,15 @@ async fn a_reject_carries_its_reason_and_origin_in_headers_and_value() {
     assert_eq!(topic::header(&errors[0], "code"), "unknown_type");
     assert_eq!(topic::header(&errors[0], "project-id"), stack.project);
     assert_eq!(topic::header(&errors[0], "attempt"), "1");
-    assert_eq!(topic::header(&errors[0], "batch-id"), topic::header(&raw[0], "batch-id"));
+    assert_eq!(
+        topic::header(&errors[0], "batch-id"),
+        topic::header(&raw[0], "batch-id")
+    );
     assert_eq!(topic::header(&raw[0], "origin"), format!("{}:1", staged[0].position));
-    assert_eq!(raw[0].key.as_deref(), Some(format!("{}:session", stack.project).as_bytes()));
+    assert_eq!(
+        raw[0].key.as_deref(),
+        Some(format!("{}:session", stack.project).as_bytes())
+    );
     assert_eq!(errors[0].key.as_deref(), Some(stack.project.as_bytes()));
 }
 
@@ -136,7 +159,11 @@ async fn topics_are_made_as_the_contract_says() {
         ("replay", 6, days(3), TimestampSource::CreateTime),
     ] {
         let info = log.describe(&stack.topic(which)).await.unwrap().unwrap();
-        assert_eq!((info.partitions, info.retention, info.timestamps), (partitions, retention, timestamps), "{which}");
+        assert_eq!(
+            (info.partitions, info.retention, info.timestamps),
+            (partitions, retention, timestamps),
+            "{which}"
+        );
         // One broker: one copy, and it must have the record.
         assert_eq!((info.replication, info.min_insync), (1, 1), "{which}");
     }
@@ -152,18 +179,32 @@ async fn a_batch_that_is_sent_again_comes_out_once() {
     named["event_id"] = json!(uuid::Uuid::new_v4().to_string());
     let body = batch(&stack.key, "session", &[named, page_view()]);
     for edge in [&edge, &other, &edge] {
-        let response = client.post(format!("{}/v1/events", edge.http)).json(&body).send().await.unwrap();
+        let response = client
+            .post(format!("{}/v1/events", edge.http))
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(response.status(), 200);
     }
     // It is in the same partition, so it comes out after whatever the three batches became.
     let last = batch(&stack.key, "session", &[page_view()]);
-    client.post(format!("{}/v1/events", edge.http)).json(&last).send().await.unwrap();
+    client
+        .post(format!("{}/v1/events", edge.http))
+        .json(&last)
+        .send()
+        .await
+        .unwrap();
 
     let log = stack.log();
     let raw = topic::at_least(&*log, &stack.topic("raw"), 3, DEADLINE).await;
     let staged = topic::all(&*log, &stack.topic("staging")).await;
     assert_eq!(staged.len(), 4);
     let origins: Vec<String> = raw.iter().map(|record| topic::header(record, "origin")).collect();
-    let expected = [format!("{}:0", staged[0].position), format!("{}:1", staged[0].position), format!("{}:0", staged[3].position)];
+    let expected = [
+        format!("{}:0", staged[0].position),
+        format!("{}:1", staged[0].position),
+        format!("{}:0", staged[3].position),
+    ];
     assert_eq!(origins, expected);
 }

@@ -19,11 +19,17 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// Runs `gosight tail` and gives its lines as JSON.
 async fn tail(data: &Path, topic: &str, limit: usize) -> Vec<Value> {
     let (data, limit) = (data.to_str().unwrap(), limit.to_string());
-    let arguments = ["tail", "--data", data, "--topic", topic, "--from", "start", "--limit", &limit, "--format", "json"];
+    let arguments = [
+        "tail", "--data", data, "--topic", topic, "--from", "start", "--limit", &limit, "--format", "json",
+    ];
     let mut process = Process::start("gosight", &arguments, &BTreeMap::new());
     let status = process.ended(DEADLINE).await;
     assert!(status.success(), "{status}: {}", process.output());
-    process.output().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    process
+        .output()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 async fn post(dev: &Dev, body: &Value) -> (u16, Value) {
@@ -46,7 +52,10 @@ async fn the_quick_start_is_acknowledged_and_comes_out_enriched() {
         .await
         .unwrap();
     assert_eq!(response.status(), 200);
-    assert_eq!(response.text().await.unwrap(), r#"{"success":true,"accepted_count":1,"rejected_count":0}"#);
+    assert_eq!(
+        response.text().await.unwrap(),
+        r#"{"success":true,"accepted_count":1,"rejected_count":0}"#
+    );
 
     let events = tail(data.path(), "raw", 1).await;
     let event = &events[0];
@@ -66,7 +75,9 @@ async fn the_quick_start_is_acknowledged_and_comes_out_enriched() {
 async fn the_same_works_over_grpc() {
     let data = TempDir::new().unwrap();
     let dev = Dev::start(data.path()).await;
-    let mut client = IngestServiceClient::connect(format!("http://{}", dev.grpc)).await.unwrap();
+    let mut client = IngestServiceClient::connect(format!("http://{}", dev.grpc))
+        .await
+        .unwrap();
     let properties = [("plan".to_owned(), "gold".to_owned())].into();
     let custom = CustomEvent {
         name: "upgrade".to_owned(),
@@ -92,7 +103,10 @@ async fn the_same_works_over_grpc() {
 
     let events = tail(data.path(), "raw", 1).await;
     assert_eq!(events[0]["type"], "EVENT_TYPE_CUSTOM");
-    assert_eq!(events[0]["payload"], json!({ "name": "upgrade", "properties": { "plan": "gold" } }));
+    assert_eq!(
+        events[0]["payload"],
+        json!({ "name": "upgrade", "properties": { "plan": "gold" } })
+    );
 }
 
 #[tokio::test]
@@ -110,7 +124,10 @@ async fn a_bad_event_stands_on_errors_and_its_neighbours_on_raw() {
     assert_eq!(rejects[0]["field"], "/timestamp");
     assert_eq!(rejects[0]["original"]["json"], bad);
     let origin = rejects[0]["origin"].as_str().unwrap();
-    assert!(origin.starts_with("gosight.events.staging:") && origin.ends_with(":1"), "{origin}");
+    assert!(
+        origin.starts_with("gosight.events.staging:") && origin.ends_with(":1"),
+        "{origin}"
+    );
 
     let events = tail(data.path(), "raw", 2).await;
     assert!(events.iter().all(|event| event["session_id"] == "sess-3"), "{events:?}");
@@ -134,7 +151,10 @@ async fn a_restart_after_kill_9_goes_on_where_it_was() {
     post(&dev, &batch("gs_test_key", "sess-4", &[last])).await;
 
     let events = tail(data.path(), "raw", 51).await;
-    let numbers: Vec<u64> = events.iter().map(|event| event["payload"]["number"].as_u64().unwrap()).collect();
+    let numbers: Vec<u64> = events
+        .iter()
+        .map(|event| event["payload"]["number"].as_u64().unwrap())
+        .collect();
     assert_eq!(numbers, (0..=50).collect::<Vec<u64>>());
 }
 
@@ -154,11 +174,25 @@ async fn ctrl_c_stops_it_within_ten_seconds_with_exit_code_0() {
 async fn a_second_one_on_the_same_directory_is_refused() {
     let data = TempDir::new().unwrap();
     let _first = Dev::start(data.path()).await;
-    let arguments = ["dev", "--data", data.path().to_str().unwrap(), "--http-port", "0", "--grpc-port", "0", "--admin-port", "0"];
+    let arguments = [
+        "dev",
+        "--data",
+        data.path().to_str().unwrap(),
+        "--http-port",
+        "0",
+        "--grpc-port",
+        "0",
+        "--admin-port",
+        "0",
+    ];
     let mut second = Process::start("gosight", &arguments, &BTreeMap::new());
     let status = second.ended(DEADLINE).await;
     assert_eq!(status.code(), Some(69), "{}", second.output());
-    assert!(second.output().contains("another gosight dev uses"), "{}", second.output());
+    assert!(
+        second.output().contains("another gosight dev uses"),
+        "{}",
+        second.output()
+    );
 }
 
 #[tokio::test]
@@ -166,7 +200,11 @@ async fn tail_shows_what_comes_while_it_runs() {
     let data = TempDir::new().unwrap();
     let dev = Dev::start(data.path()).await;
     let path = data.path().to_str().unwrap();
-    let mut tail = Process::start("gosight", &["tail", "--data", path, "--format", "json"], &BTreeMap::new());
+    let mut tail = Process::start(
+        "gosight",
+        &["tail", "--data", path, "--format", "json"],
+        &BTreeMap::new(),
+    );
     // It begins at what comes after its start, and nothing outside says when that is: so events come until it shows one.
     let started = Instant::now();
     while tail.output().is_empty() {

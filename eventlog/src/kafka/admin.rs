@@ -72,7 +72,9 @@ impl Admin {
             Err(LogError::UnknownTopic { .. }) => return Ok(None),
             other => other?,
         };
-        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
+        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+            return Ok(None);
+        };
         match found.error().map(RDKafkaErrorCode::from) {
             Some(code) if is_unknown_topic(code) => return Ok(None),
             // Partitions that have just been made have no leader yet.
@@ -84,7 +86,12 @@ impl Admin {
         if partitions.is_empty() {
             return Ok(None);
         }
-        let copies = found.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or_default();
+        let copies = found
+            .partitions()
+            .iter()
+            .map(|partition| partition.replicas().len())
+            .min()
+            .unwrap_or_default();
         let leaderless = found.partitions().iter().any(|partition| partition.leader() < 0);
         Ok(Some(Shape {
             partitions,
@@ -96,7 +103,11 @@ impl Admin {
     /// The partitions of a topic, in order.
     pub(super) async fn partitions(&self, topic: &str) -> Result<Vec<i32>, LogError> {
         let shape = self.shape(topic).await?;
-        shape.map(|shape| shape.partitions).ok_or_else(|| LogError::UnknownTopic { topic: topic.to_owned() })
+        shape
+            .map(|shape| shape.partitions)
+            .ok_or_else(|| LogError::UnknownTopic {
+                topic: topic.to_owned(),
+            })
     }
 
     /// See [`crate::EventLog::create_topics`].
@@ -104,14 +115,19 @@ impl Admin {
         let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
         let question = self.question(format!("creating topics {}", names.join(", ")), None);
         let brokers = self.metadata(question.clone()).await?.brokers().len();
-        let replication = i32::try_from(brokers).unwrap_or(MAX_REPLICATION).clamp(1, MAX_REPLICATION);
-        let properties: Vec<[(&str, String); 4]> = specs.iter().map(|spec| topic_properties(spec, replication)).collect();
+        let replication = i32::try_from(brokers)
+            .unwrap_or(MAX_REPLICATION)
+            .clamp(1, MAX_REPLICATION);
+        let properties: Vec<[(&str, String); 4]> =
+            specs.iter().map(|spec| topic_properties(spec, replication)).collect();
         let topics: Vec<NewTopic<'_>> = specs
             .iter()
             .zip(&properties)
             .map(|(spec, properties)| {
                 let topic = NewTopic::new(&spec.name, spec.partitions, TopicReplication::Fixed(replication));
-                properties.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
+                properties
+                    .iter()
+                    .fold(topic, |topic, (name, value)| topic.set(name, value))
             })
             .collect();
         let results = self
@@ -124,7 +140,10 @@ impl Admin {
             .map(|result| match result {
                 Ok(name) => Ok(TopicCreation::Created(name)),
                 Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => Ok(TopicCreation::Existed(name)),
-                Err((name, code)) => Err(LogError::Failed { what: format!("creating topic {name}"), reason: code.to_string() }),
+                Err((name, code)) => Err(LogError::Failed {
+                    what: format!("creating topic {name}"),
+                    reason: code.to_string(),
+                }),
             })
             .collect::<Result<Vec<_>, _>>()?;
         self.wait_for_leaders(&names, &question).await?;
@@ -135,7 +154,13 @@ impl Admin {
     async fn wait_for_leaders(&self, topics: &[&str], question: &Question) -> Result<(), LogError> {
         let deadline = Instant::now() + REQUEST_TIMEOUT;
         for topic in topics {
-            while !matches!(self.shape(topic).await?, Some(Shape { leaders: Leaders::All, .. })) {
+            while !matches!(
+                self.shape(topic).await?,
+                Some(Shape {
+                    leaders: Leaders::All,
+                    ..
+                })
+            ) {
                 if Instant::now() >= deadline {
                     return Err(question.timed_out());
                 }
@@ -147,7 +172,9 @@ impl Admin {
 
     /// See [`crate::EventLog::describe`].
     pub(super) async fn describe(&self, topic: &str) -> Result<Option<TopicInfo>, LogError> {
-        let Some(shape) = self.shape(topic).await? else { return Ok(None) };
+        let Some(shape) = self.shape(topic).await? else {
+            return Ok(None);
+        };
         let question = self.question(format!("reading the configuration of topic {topic}"), Some(topic));
         let described = self
             .client
@@ -168,7 +195,8 @@ impl Admin {
         };
         let number = |name: &str| {
             let text = property(name)?;
-            text.parse::<i64>().map_err(|_| question.refused(format!("{name} is {text:?}, which is no number")))
+            text.parse::<i64>()
+                .map_err(|_| question.refused(format!("{name} is {text:?}, which is no number")))
         };
         Ok(Some(TopicInfo {
             name: topic.to_owned(),
@@ -197,7 +225,11 @@ impl Admin {
                 .map(|partition| {
                     // This consumer reads committed records, so the upper end is the last stable offset.
                     let (earliest, end) = questions.fetch_watermarks(&name, partition, timeout)?;
-                    Ok(PartitionBounds { partition, earliest, end })
+                    Ok(PartitionBounds {
+                        partition,
+                        earliest,
+                        end,
+                    })
                 })
                 .collect::<Result<Vec<_>, _>>()
         })
@@ -223,7 +255,9 @@ impl Admin {
                 .iter()
                 .map(|bound| {
                     let element = found.find_partition(&name, bound.partition);
-                    let Some(element) = element else { return Ok((bound.partition, bound.end)) };
+                    let Some(element) = element else {
+                        return Ok((bound.partition, bound.end));
+                    };
                     element.error()?;
                     Ok(match element.offset() {
                         Offset::Offset(offset) => (bound.partition, offset.min(bound.end)),
@@ -238,7 +272,10 @@ impl Admin {
     /// See [`crate::EventLog::committed`].
     pub(super) async fn committed(&self, group: &str, topic: &str) -> Result<Vec<(i32, i64)>, LogError> {
         let partitions = self.partitions(topic).await?;
-        let question = self.question(format!("reading the positions of group {group} on topic {topic}"), Some(topic));
+        let question = self.question(
+            format!("reading the positions of group {group} on topic {topic}"),
+            Some(topic),
+        );
         let config = free_consumer(&self.settings, &self.client_id, group);
         let name = topic.to_owned();
         let timeout = question.timeout;
@@ -263,7 +300,10 @@ impl Admin {
 
     /// See [`crate::EventLog::health`]. `topic` is one that we use: asking for all would grow with the cluster.
     pub(super) async fn health(&self, topic: &str, timeout: Duration) -> Result<(), LogError> {
-        let question = Question { timeout, ..self.question("asking the brokers for their state".to_owned(), Some(topic)) };
+        let question = Question {
+            timeout,
+            ..self.question("asking the brokers for their state".to_owned(), Some(topic))
+        };
         let metadata = match self.metadata(question.clone()).await {
             Err(LogError::UnknownTopic { .. }) => return Ok(()),
             other => other?,
@@ -277,14 +317,19 @@ impl Admin {
             .flat_map(|topic| topic.partitions())
             .find(|partition| partition.leader() < 0);
         match leaderless {
-            Some(partition) => Err(question.refused(format!("topic {topic} partition {} has no leader", partition.id()))),
+            Some(partition) => {
+                Err(question.refused(format!("topic {topic} partition {} has no leader", partition.id())))
+            }
             None => Ok(()),
         }
     }
 
     /// A topic's limit for one record, bytes; `None` where the brokers can't tell now.
     pub(super) async fn record_limit(&self, topic: &str) -> Option<usize> {
-        let described = self.client.describe_configs(&[ResourceSpecifier::Topic(topic)], &admin_options()).await;
+        let described = self
+            .client
+            .describe_configs(&[ResourceSpecifier::Topic(topic)], &admin_options())
+            .await;
         match described {
             Ok(resources) => {
                 let resource = resources.into_iter().next()?.ok()?;
@@ -313,7 +358,9 @@ enum Leaders {
 }
 
 fn admin_options() -> AdminOptions {
-    AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT)).operation_timeout(Some(REQUEST_TIMEOUT))
+    AdminOptions::new()
+        .request_timeout(Some(REQUEST_TIMEOUT))
+        .operation_timeout(Some(REQUEST_TIMEOUT))
 }
 
 fn topic_properties(spec: &TopicSpec, replication: i32) -> [(&'static str, String); 4] {
@@ -348,7 +395,10 @@ mod tests {
         };
         let min_insync = |replication| {
             let properties = topic_properties(&spec, replication);
-            properties.iter().find(|(name, _)| *name == "min.insync.replicas").map(|(_, value)| value.clone())
+            properties
+                .iter()
+                .find(|(name, _)| *name == "min.insync.replicas")
+                .map(|(_, value)| value.clone())
         };
         assert_eq!(min_insync(1).as_deref(), Some("1"));
         assert_eq!(min_insync(2).as_deref(), Some("1"));

@@ -101,7 +101,10 @@ pub(super) fn append_producer(settings: &KafkaSettings, client_id: &str) -> Clie
         .set("message.timeout.ms", millis(settings.delivery_timeout))
         .set("linger.ms", millis(settings.linger))
         // Our own count of bytes refuses first; librdkafka's stands behind it.
-        .set("queue.buffering.max.kbytes", (settings.queue_bytes.as_u64() / 1024 + 1024).to_string())
+        .set(
+            "queue.buffering.max.kbytes",
+            (settings.queue_bytes.as_u64() / 1024 + 1024).to_string(),
+        )
         .set("queue.buffering.max.messages", "0");
     config
 }
@@ -267,7 +270,10 @@ mod tests {
             (SecurityProtocol::SaslPlaintext, "sasl_plaintext"),
             (SecurityProtocol::SaslSsl, "sasl_ssl"),
         ] {
-            let security = SecuritySettings { protocol, ..SecuritySettings::default() };
+            let security = SecuritySettings {
+                protocol,
+                ..SecuritySettings::default()
+            };
             let config = base(&KafkaSettings { security, ..settings() }, "edge");
             assert_understood(&config, &[("security.protocol", name), ("ssl.ca.location", "probe")]);
         }
@@ -276,7 +282,10 @@ mod tests {
             (SaslMechanism::ScramSha256, "SCRAM-SHA-256"),
             (SaslMechanism::ScramSha512, "SCRAM-SHA-512"),
         ] {
-            let security = SecuritySettings { sasl_mechanism: Some(mechanism), ..SecuritySettings::default() };
+            let security = SecuritySettings {
+                sasl_mechanism: Some(mechanism),
+                ..SecuritySettings::default()
+            };
             let config = base(&KafkaSettings { security, ..settings() }, "edge");
             assert_understood(&config, &[("sasl.mechanisms", name)]);
         }

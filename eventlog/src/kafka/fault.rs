@@ -77,5 +77,7 @@ impl Question {
 
 /// The error for a client that librdkafka would not create.
 pub(super) fn settings_refused(error: &KafkaError) -> LogError {
-    LogError::Settings { reason: error.to_string() }
+    LogError::Settings {
+        reason: error.to_string(),
+    }
 }

@@ -48,23 +48,41 @@ impl TopicLimits {
         if let Some(entry) = self.entries.read().unwrap_or_else(PoisonError::into_inner).get(topic)
             && now < entry.ask_again
         {
-            return Known { limit: entry.limit, ask: Ask::No };
+            return Known {
+                limit: entry.limit,
+                ask: Ask::No,
+            };
         }
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= MAX_TOPICS && !entries.contains_key(topic) {
-            return Known { limit: None, ask: Ask::No };
+            return Known {
+                limit: None,
+                ask: Ask::No,
+            };
         }
-        let entry = entries.entry(topic.to_owned()).or_insert(Entry { limit: None, ask_again: now });
+        let entry = entries.entry(topic.to_owned()).or_insert(Entry {
+            limit: None,
+            ask_again: now,
+        });
         if now < entry.ask_again {
-            return Known { limit: entry.limit, ask: Ask::No };
+            return Known {
+                limit: entry.limit,
+                ask: Ask::No,
+            };
         }
         entry.ask_again = now + RETRY_AFTER;
-        Known { limit: entry.limit, ask: Ask::Now }
+        Known {
+            limit: entry.limit,
+            ask: Ask::Now,
+        }
     }
 
     /// Remembers what a broker has told.
     pub(super) fn learn(&self, topic: &str, limit: usize, now: Instant) {
-        let entry = Entry { limit: Some(limit), ask_again: now + REFRESH_AFTER };
+        let entry = Entry {
+            limit: Some(limit),
+            ask_again: now + REFRESH_AFTER,
+        };
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         if entries.len() < MAX_TOPICS || entries.contains_key(topic) {
             entries.insert(topic.to_owned(), entry);
@@ -82,12 +100,42 @@ mod tests {
     fn one_caller_asks_and_the_answer_serves_until_it_is_old() {
         let limits = TopicLimits::default();
         let start = Instant::now();
-        assert_eq!(limits.look_up("t", start), Known { limit: None, ask: Ask::Now });
-        assert_eq!(limits.look_up("t", start), Known { limit: None, ask: Ask::No });
+        assert_eq!(
+            limits.look_up("t", start),
+            Known {
+                limit: None,
+                ask: Ask::Now
+            }
+        );
+        assert_eq!(
+            limits.look_up("t", start),
+            Known {
+                limit: None,
+                ask: Ask::No
+            }
+        );
         limits.learn("t", 100, start);
-        assert_eq!(limits.look_up("t", start), Known { limit: Some(100), ask: Ask::No });
+        assert_eq!(
+            limits.look_up("t", start),
+            Known {
+                limit: Some(100),
+                ask: Ask::No
+            }
+        );
         let later = start + REFRESH_AFTER + Duration::from_millis(1);
-        assert_eq!(limits.look_up("t", later), Known { limit: Some(100), ask: Ask::Now });
-        assert_eq!(limits.look_up("t", later), Known { limit: Some(100), ask: Ask::No });
+        assert_eq!(
+            limits.look_up("t", later),
+            Known {
+                limit: Some(100),
+                ask: Ask::Now
+            }
+        );
+        assert_eq!(
+            limits.look_up("t", later),
+            Known {
+                limit: Some(100),
+                ask: Ask::No
+            }
+        );
     }
 }

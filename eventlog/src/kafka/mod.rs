@@ -24,8 +24,8 @@ use self::limits::{Ask, TopicLimits};
 use self::producer::{Appender, Closing};
 use self::reader::KafkaReader;
 use crate::{
-    AppendError, Durable, EventLog, Lane, LaneOptions, LogError, NewRecord, PartitionBounds, Reader, TopicCreation, TopicInfo,
-    TopicSpec,
+    AppendError, Durable, EventLog, Lane, LaneOptions, LogError, NewRecord, PartitionBounds, Reader, TopicCreation,
+    TopicInfo, TopicSpec,
 };
 
 /// How long one question to the brokers may take.
@@ -47,10 +47,16 @@ impl KafkaLog {
     /// Creates the clients. The brokers need not be there: what needs them fails or waits, and [`EventLog::health`] tells.
     /// `client_id` is the name under which the brokers' logs and quotas know this process. Must be called in a tokio runtime.
     pub fn connect(settings: &KafkaSettings, client_id: &str) -> Result<Arc<Self>, LogError> {
-        let runtime = Handle::try_current().map_err(|error| LogError::Settings { reason: error.to_string() })?;
+        let runtime = Handle::try_current().map_err(|error| LogError::Settings {
+            reason: error.to_string(),
+        })?;
         let limits = Arc::new(TopicLimits::default());
         let capacity = usize::try_from(settings.queue_bytes.as_u64()).unwrap_or(usize::MAX);
-        let appender = Appender::new(client::append_producer(settings, client_id), capacity, Arc::clone(&limits))?;
+        let appender = Appender::new(
+            client::append_producer(settings, client_id),
+            capacity,
+            Arc::clone(&limits),
+        )?;
         let log = Self {
             settings: settings.clone(),
             client_id: client_id.to_owned(),
@@ -98,7 +104,9 @@ impl EventLog for KafkaLog {
         let limit = self.limit(&record.topic);
         let queued = self.appender.enqueue(record, limit);
         Box::pin(async move {
-            let gone = AppendError::InDoubt { reason: "the producer went away".to_owned() };
+            let gone = AppendError::InDoubt {
+                reason: "the producer went away".to_owned(),
+            };
             queued?.await.unwrap_or(Err(gone))
         })
     }
@@ -116,7 +124,9 @@ impl EventLog for KafkaLog {
         let bounds = self.admin.bounds(topic).await?;
         let config = client::free_consumer(&self.settings, &self.client_id, READER_GROUP);
         let question = self.question(format!("reading topic {topic}"), topic);
-        Ok(Box::new(KafkaReader::open(config, topic, starts, &bounds, question).await?))
+        Ok(Box::new(
+            KafkaReader::open(config, topic, starts, &bounds, question).await?,
+        ))
     }
 
     async fn bounds(&self, topic: &str) -> Result<Vec<PartitionBounds>, LogError> {
@@ -135,7 +145,11 @@ impl EventLog for KafkaLog {
         let creations = self.admin.create_topics(topics).await?;
         for (spec, creation) in topics.iter().zip(&creations) {
             if matches!(creation, TopicCreation::Created(_)) {
-                self.limits.learn(&spec.name, usize::try_from(spec.max_message_bytes).unwrap_or(usize::MAX), Instant::now());
+                self.limits.learn(
+                    &spec.name,
+                    usize::try_from(spec.max_message_bytes).unwrap_or(usize::MAX),
+                    Instant::now(),
+                );
             }
         }
         Ok(creations)
@@ -144,7 +158,11 @@ impl EventLog for KafkaLog {
     async fn describe(&self, topic: &str) -> Result<Option<TopicInfo>, LogError> {
         let info = self.admin.describe(topic).await?;
         if let Some(info) = &info {
-            self.limits.learn(topic, usize::try_from(info.max_message_bytes).unwrap_or(usize::MAX), Instant::now());
+            self.limits.learn(
+                topic,
+                usize::try_from(info.max_message_bytes).unwrap_or(usize::MAX),
+                Instant::now(),
+            );
         }
         Ok(info)
     }
@@ -168,8 +186,10 @@ impl EventLog for KafkaLog {
 
 /// Runs a call that blocks away from the async runtime.
 async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Result<T, LogError> {
-    tokio::task::spawn_blocking(call).await.map_err(|error| LogError::Failed {
-        what: "a call of librdkafka".to_owned(),
-        reason: error.to_string(),
-    })
+    tokio::task::spawn_blocking(call)
+        .await
+        .map_err(|error| LogError::Failed {
+            what: "a call of librdkafka".to_owned(),
+            reason: error.to_string(),
+        })
 }

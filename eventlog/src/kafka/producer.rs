@@ -55,9 +55,17 @@ impl Appender {
     }
 
     /// Queues a record and returns at once. `limit` is the topic's, where it is known.
-    pub(super) fn enqueue(&self, record: NewRecord, limit: Option<usize>) -> Result<oneshot::Receiver<Outcome>, AppendError> {
+    pub(super) fn enqueue(
+        &self,
+        record: NewRecord,
+        limit: Option<usize>,
+    ) -> Result<oneshot::Receiver<Outcome>, AppendError> {
         if let Some(limit) = limit.filter(|limit| size_on_broker(&record) > *limit) {
-            return Err(AppendError::TooLarge { topic: record.topic.to_string(), size: record.size(), limit });
+            return Err(AppendError::TooLarge {
+                topic: record.topic.to_string(),
+                size: record.size(),
+                limit,
+            });
         }
         let cost = record.size() + WAITING_OVERHEAD;
         self.reserve(cost)?;
@@ -88,7 +96,9 @@ impl Appender {
         .map_err(|refused| match refused {
             Refused::Closed => AppendError::Closed,
             Refused::Record(error) => self.append_error(&error, record.topic.as_ref(), record.size()),
-            Refused::Broken(_) => AppendError::InDoubt { reason: "the producer failed twice in a row".to_owned() },
+            Refused::Broken(_) => AppendError::InDoubt {
+                reason: "the producer failed twice in a row".to_owned(),
+            },
         })
     }
 
@@ -131,7 +141,9 @@ impl Appender {
         if let Some((code, reason)) = broken.client().fatal_error() {
             tracing::warn!(%code, reason, "the producer failed for good; going on with a new one");
         }
-        let fresh = create(&self.config, &self.waiting).map_err(|error| AppendError::InDoubt { reason: error.to_string() })?;
+        let fresh = create(&self.config, &self.waiting).map_err(|error| AppendError::InDoubt {
+            reason: error.to_string(),
+        })?;
         let old = slot.replace(Arc::new(fresh));
         retire(old);
         Ok(())
@@ -140,7 +152,9 @@ impl Appender {
     /// Refuses later appends and waits until nothing is on its way, at most for `timeout`. Blocks.
     pub(super) fn close(&self, timeout: Duration) -> Closing {
         let producer = self.producer.write().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(producer) = producer else { return Closing::Drained };
+        let Some(producer) = producer else {
+            return Closing::Drained;
+        };
         let deadline = Instant::now() + timeout;
         while producer.in_flight_count() > 0 {
             if Instant::now() >= deadline {
@@ -156,9 +170,9 @@ impl Appender {
 
     fn append_error(&self, error: &KafkaError, topic: &str, size: usize) -> AppendError {
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::QueueFull) => {
-                AppendError::QueueFull { in_flight_bytes: self.waiting.load(Ordering::Relaxed) }
-            }
+            Some(RDKafkaErrorCode::QueueFull) => AppendError::QueueFull {
+                in_flight_bytes: self.waiting.load(Ordering::Relaxed),
+            },
             _ => delivery_error(error, topic, size, &self.limits),
         }
     }
@@ -188,14 +202,19 @@ enum Refused {
 }
 
 fn create(config: &ClientConfig, waiting: &Arc<AtomicUsize>) -> Result<AppendProducer, KafkaError> {
-    let deliveries = Deliveries { waiting: Arc::clone(waiting), lines: Lines };
+    let deliveries = Deliveries {
+        waiting: Arc::clone(waiting),
+        lines: Lines,
+    };
     ThreadedProducer::from_config_and_context(config, deliveries)
 }
 
 /// Drops a producer away from the caller: it joins a thread and waits for what it still has.
 fn retire(producer: Option<Arc<AppendProducer>>) {
     if let Some(producer) = producer {
-        let spawned = thread::Builder::new().name("kafka-retire".to_owned()).spawn(move || drop(producer));
+        let spawned = thread::Builder::new()
+            .name("kafka-retire".to_owned())
+            .spawn(move || drop(producer));
         if let Err(error) = spawned {
             tracing::warn!(%error, "no thread to drop a producer in");
         }
@@ -232,9 +251,19 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, waiting: Box<Waiting>) {
         self.waiting.fetch_sub(waiting.cost, Ordering::Relaxed);
-        let Waiting { topic, size, limits, outcome, .. } = *waiting;
+        let Waiting {
+            topic,
+            size,
+            limits,
+            outcome,
+            ..
+        } = *waiting;
         let became = match result {
-            Ok(message) => Ok(Position { topic, partition: message.partition(), offset: message.offset() }),
+            Ok(message) => Ok(Position {
+                topic,
+                partition: message.partition(),
+                offset: message.offset(),
+            }),
             Err((error, _)) => Err(delivery_error(error, &topic, size, &limits)),
         };
         // Nobody may be waiting any more, for example because a client went away.
@@ -244,10 +273,14 @@ impl ProducerContext for Deliveries {
 
 fn delivery_error(error: &KafkaError, topic: &str, size: usize, limits: &TopicLimits) -> AppendError {
     let Some(code) = error.rdkafka_error_code() else {
-        return AppendError::InDoubt { reason: error.to_string() };
+        return AppendError::InDoubt {
+            reason: error.to_string(),
+        };
     };
     if is_unknown_topic(code) {
-        return AppendError::UnknownTopic { topic: topic.to_owned() };
+        return AppendError::UnknownTopic {
+            topic: topic.to_owned(),
+        };
     }
     let limit = limits.look_up(topic, Instant::now()).limit;
     match (code, limit) {
@@ -256,15 +289,19 @@ fn delivery_error(error: &KafkaError, topic: &str, size: usize, limits: &TopicLi
                 "a batch of records was over the limit of {limit} bytes of topic {topic}; give it a max.message.bytes of at least 1 MiB"
             ),
         },
-        (RDKafkaErrorCode::MessageSizeTooLarge, limit) => {
-            AppendError::TooLarge { topic: topic.to_owned(), size, limit: limit.unwrap_or_default() }
-        }
-        (RDKafkaErrorCode::MessageTimedOut, _) => {
-            AppendError::InDoubt { reason: "no broker confirmed it within the delivery timeout".to_owned() }
-        }
-        (RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight, _) => {
-            AppendError::InDoubt { reason: "the log was closed while the record was on its way".to_owned() }
-        }
-        (code, _) => AppendError::InDoubt { reason: code.to_string() },
+        (RDKafkaErrorCode::MessageSizeTooLarge, limit) => AppendError::TooLarge {
+            topic: topic.to_owned(),
+            size,
+            limit: limit.unwrap_or_default(),
+        },
+        (RDKafkaErrorCode::MessageTimedOut, _) => AppendError::InDoubt {
+            reason: "no broker confirmed it within the delivery timeout".to_owned(),
+        },
+        (RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight, _) => AppendError::InDoubt {
+            reason: "the log was closed while the record was on its way".to_owned(),
+        },
+        (code, _) => AppendError::InDoubt {
+            reason: code.to_string(),
+        },
     }
 }

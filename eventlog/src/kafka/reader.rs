@@ -50,19 +50,35 @@ impl KafkaReader {
         let name: Arc<str> = topic.into();
         let read_to = positions.clone();
         let fetching = blocking(move || {
-            let consumer: BaseConsumer<Lines> = config.create_with_context(Lines).map_err(|error| settings_refused(&error))?;
+            let consumer: BaseConsumer<Lines> = config
+                .create_with_context(Lines)
+                .map_err(|error| settings_refused(&error))?;
             let mut list = TopicPartitionList::with_capacity(read_to.len());
             let assigned = read_to
                 .iter()
-                .try_for_each(|(partition, offset)| list.add_partition_offset(&name, *partition, Offset::Offset(*offset)))
+                .try_for_each(|(partition, offset)| {
+                    list.add_partition_offset(&name, *partition, Offset::Offset(*offset))
+                })
                 .and_then(|()| consumer.assign(&list));
             match assigned {
-                Ok(()) => Ok(Fetching { topic: name, consumer, records: VecDeque::new(), read_to }),
-                Err(error) => Err(LogError::Failed { what: format!("reading topic {name}"), reason: error.to_string() }),
+                Ok(()) => Ok(Fetching {
+                    topic: name,
+                    consumer,
+                    records: VecDeque::new(),
+                    read_to,
+                }),
+                Err(error) => Err(LogError::Failed {
+                    what: format!("reading topic {name}"),
+                    reason: error.to_string(),
+                }),
             }
         })
         .await??;
-        Ok(Self { shared: Arc::new(Mutex::new(fetching)), positions, question })
+        Ok(Self {
+            shared: Arc::new(Mutex::new(fetching)),
+            positions,
+            question,
+        })
     }
 }
 
@@ -73,19 +89,21 @@ impl Reader for KafkaReader {
         let question = self.question.clone();
         blocking(move || {
             let mut fetching = shared.lock().unwrap_or_else(PoisonError::into_inner);
-            fetching.fetch(max_records, max_wait).map_err(|error| match error.rdkafka_error_code() {
-                Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-                    question.refused("records were deleted before they were read; start again from the earliest offset")
-                }
-                _ => question.failed(&error),
-            })
+            fetching
+                .fetch(max_records, max_wait)
+                .map_err(|error| match error.rdkafka_error_code() {
+                    Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => question
+                        .refused("records were deleted before they were read; start again from the earliest offset"),
+                    _ => question.failed(&error),
+                })
         })
         .await??;
         let mut fetching = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let count = max_records.min(fetching.records.len());
         let records: Vec<LogRecord> = fetching.records.drain(..count).collect();
         for record in &records {
-            self.positions.insert(record.position.partition, record.position.offset + 1);
+            self.positions
+                .insert(record.position.partition, record.position.offset + 1);
         }
         if fetching.records.is_empty() {
             for (partition, offset) in &fetching.read_to {
@@ -97,7 +115,10 @@ impl Reader for KafkaReader {
     }
 
     fn positions(&self) -> Vec<(i32, i64)> {
-        self.positions.iter().map(|(partition, offset)| (*partition, *offset)).collect()
+        self.positions
+            .iter()
+            .map(|(partition, offset)| (*partition, *offset))
+            .collect()
     }
 }
 
@@ -132,7 +153,9 @@ impl Drop for KafkaReader {
     fn drop(&mut self) {
         // Closing a consumer waits for its threads.
         let shared = Arc::clone(&self.shared);
-        let spawned = thread::Builder::new().name("kafka-reader-close".to_owned()).spawn(move || drop(shared));
+        let spawned = thread::Builder::new()
+            .name("kafka-reader-close".to_owned())
+            .spawn(move || drop(shared));
         if let Err(error) = spawned {
             tracing::warn!(%error, "no thread to close a reader in");
         }
@@ -163,7 +186,9 @@ fn first_offset(partition: i32, start: i64, bounds: &[PartitionBounds], question
         .ok_or_else(|| question.refused(format!("there is no partition {partition}")))?;
     if start > bound.end {
         let end = bound.end;
-        return Err(question.refused(format!("partition {partition} ends at offset {end}, before the start {start}")));
+        return Err(question.refused(format!(
+            "partition {partition} ends at offset {end}, before the start {start}"
+        )));
     }
     Ok(start.max(bound.earliest))
 }

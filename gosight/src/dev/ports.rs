@@ -56,6 +56,8 @@ async fn bind_one(host: IpAddr, port: u16, argument: &str) -> Result<(TcpListene
         Ok((listener, address))
     };
     bound.await.map_err(|error: std::io::Error| {
-        Failure::unavailable(format!("cannot listen on {address}: {error}; choose another port with {argument}"))
+        Failure::unavailable(format!(
+            "cannot listen on {address}: {error}; choose another port with {argument}"
+        ))
     })
 }

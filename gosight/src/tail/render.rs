@@ -26,7 +26,10 @@ pub(super) fn record(
 
 fn json_line(output: &mut impl Write, record: &LogRecord, topic: TopicChoice) -> io::Result<()> {
     let is_one_line = !record.value.contains(&b'\n');
-    if topic != TopicChoice::Staging && is_one_line && serde_json::from_slice::<&serde_json::value::RawValue>(&record.value).is_ok() {
+    if topic != TopicChoice::Staging
+        && is_one_line
+        && serde_json::from_slice::<&serde_json::value::RawValue>(&record.value).is_ok()
+    {
         output.write_all(&record.value)?;
     } else {
         serde_json::to_writer(&mut *output, &value(record, topic))?;
@@ -38,7 +41,12 @@ fn pretty(output: &mut impl Write, record: &LogRecord, topic: TopicChoice) -> io
     let time = Timestamp::from_millisecond(record.timestamp_ms)
         .map_or_else(|_| record.timestamp_ms.to_string(), |time| time.to_string());
     let key = record.key.as_deref().unwrap_or_default();
-    write!(output, "── {}  {time}  key {}", record.position, String::from_utf8_lossy(key))?;
+    write!(
+        output,
+        "── {}  {time}  key {}",
+        record.position,
+        String::from_utf8_lossy(key)
+    )?;
     for header in &record.headers {
         write!(output, "  {}={}", header.name, String::from_utf8_lossy(&header.value))?;
     }
@@ -106,7 +114,10 @@ mod tests {
     #[test]
     fn a_json_record_is_one_line_and_exactly_as_it_stands() {
         let value = br#"{"payload":{"big":12345678901234567890123}}"#;
-        assert_eq!(shown(value, TopicChoice::Raw), format!("{}\n", str::from_utf8(value).unwrap()));
+        assert_eq!(
+            shown(value, TopicChoice::Raw),
+            format!("{}\n", str::from_utf8(value).unwrap())
+        );
         assert_eq!(shown(b"{\"a\":\n1}", TopicChoice::Raw), "{\"a\":1}\n");
     }
 

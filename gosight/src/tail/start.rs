@@ -61,6 +61,11 @@ mod tests {
         assert_eq!(parse(Some("start"), now), Ok(Start::Beginning));
         assert_eq!(parse(Some("10m"), now), Ok(Start::At(ten_minutes_ago)));
         assert_eq!(parse(Some("2026-01-31T11:50:00Z"), now), Ok(Start::At(ten_minutes_ago)));
-        assert!(parse(Some("yesterday"), now).unwrap_err().to_string().contains("\"yesterday\""));
+        assert!(
+            parse(Some("yesterday"), now)
+                .unwrap_err()
+                .to_string()
+                .contains("\"yesterday\"")
+        );
     }
 }

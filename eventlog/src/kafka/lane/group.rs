@@ -47,7 +47,10 @@ impl Group {
     }
 
     fn push(&self, change: Change) {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
+        self.changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(change);
     }
 }
 

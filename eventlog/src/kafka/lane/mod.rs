@@ -59,22 +59,27 @@ impl KafkaLane {
         limits: Arc<TopicLimits>,
         question: Question,
     ) -> Result<Self, LogError> {
-        let question = Question { timeout: OPEN_TIMEOUT, ..question };
+        let question = Question {
+            timeout: OPEN_TIMEOUT,
+            ..question
+        };
         let (commands, inbox) = mpsc::channel(1);
         let (opened, opening) = oneshot::channel();
         let in_thread = question.clone();
         thread::Builder::new()
             .name(format!("lane-{}", options.transactional_id))
-            .spawn(move || match Worker::open(&consumer, &producer, options, limits, &in_thread) {
-                Ok(worker) => {
-                    // When the opener has stopped waiting, the channel is closed and the worker leaves at once.
-                    let _ = opened.send(Ok(()));
-                    serve(worker, inbox);
-                }
-                Err(error) => {
-                    let _ = opened.send(Err(error));
-                }
-            })
+            .spawn(
+                move || match Worker::open(&consumer, &producer, options, limits, &in_thread) {
+                    Ok(worker) => {
+                        // When the opener has stopped waiting, the channel is closed and the worker leaves at once.
+                        let _ = opened.send(Ok(()));
+                        serve(worker, inbox);
+                    }
+                    Err(error) => {
+                        let _ = opened.send(Err(error));
+                    }
+                },
+            )
             .map_err(|error| question.refused(error))?;
         // The worker's own deadlines are shorter.
         match timeout(OPEN_TIMEOUT * 2, opening).await {
@@ -85,8 +90,13 @@ impl KafkaLane {
     }
 
     async fn ask<T>(&self, request: Request, answer: oneshot::Receiver<T>) -> Result<T, LaneError> {
-        let gone = || LaneError::Broken { reason: "the lane's thread has ended".to_owned() };
-        let command = Command { received: self.received, request };
+        let gone = || LaneError::Broken {
+            reason: "the lane's thread has ended".to_owned(),
+        };
+        let command = Command {
+            received: self.received,
+            request,
+        };
         self.commands.send(command).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())
     }
@@ -115,7 +125,9 @@ impl Lane for KafkaLane {
         let (reply, answer) = oneshot::channel();
         match timeout(CLOSE_TIMEOUT, self.ask(Request::Close(reply), answer)).await {
             Ok(result) => result,
-            Err(_) => Err(LaneError::Broken { reason: format!("leaving the group took longer than {CLOSE_TIMEOUT:?}") }),
+            Err(_) => Err(LaneError::Broken {
+                reason: format!("leaving the group took longer than {CLOSE_TIMEOUT:?}"),
+            }),
         }
     }
 }

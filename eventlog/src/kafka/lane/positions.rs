@@ -19,7 +19,13 @@ struct Standing {
 impl Positions {
     /// A partition is ours, from `offset` on.
     pub(super) fn assign(&mut self, partition: i32, offset: i64) {
-        self.partitions.insert(partition, Standing { committed: offset, next: offset });
+        self.partitions.insert(
+            partition,
+            Standing {
+                committed: offset,
+                next: offset,
+            },
+        );
     }
 
     /// A partition is no longer ours. Tells whether it was.
@@ -68,7 +74,10 @@ impl Positions {
 
     /// All partitions and the next offset of each.
     pub(super) fn next(&self) -> Vec<(i32, i64)> {
-        self.partitions.iter().map(|(partition, standing)| (*partition, standing.next)).collect()
+        self.partitions
+            .iter()
+            .map(|(partition, standing)| (*partition, standing.next))
+            .collect()
     }
 }
 

@@ -30,11 +30,7 @@ pub(super) enum Failure {
     /// Nothing happened; the next transaction may begin.
     Aborted(String),
     /// An output is over its topic's limit; nothing happened.
-    TooLarge {
-        topic: String,
-        size: usize,
-        limit: usize,
-    },
+    TooLarge { topic: String, size: usize, limit: usize },
     /// Another producer has taken over the transactional id.
     Fenced,
     /// The producer can't be used any more, and whether the transaction happened is not known here.
@@ -63,9 +59,16 @@ impl Transactions {
         question: &Question,
     ) -> Result<Self, LogError> {
         let outputs = Outputs::default();
-        let producer = BaseProducer::from_config_and_context(config, outputs).map_err(|error| settings_refused(&error))?;
-        producer.init_transactions(question.timeout).map_err(|error| question.failed(&error))?;
-        Ok(Self { producer, timeout: options.transaction_timeout, limits })
+        let producer =
+            BaseProducer::from_config_and_context(config, outputs).map_err(|error| settings_refused(&error))?;
+        producer
+            .init_transactions(question.timeout)
+            .map_err(|error| question.failed(&error))?;
+        Ok(Self {
+            producer,
+            timeout: options.transaction_timeout,
+            limits,
+        })
     }
 
     /// Commits `outputs` and `consumed` together. Blocks.
@@ -74,7 +77,9 @@ impl Transactions {
         self.producer.context().forget();
         let began = Instant::now();
         let deadline = began + self.timeout;
-        self.producer.begin_transaction().map_err(|error| self.classify(&error))?;
+        self.producer
+            .begin_transaction()
+            .map_err(|error| self.classify(&error))?;
         let failure = match self.fill(outputs, consumed, deadline) {
             Ok(()) => match self.end(deadline + END_GRACE) {
                 Ok(()) => return Ok(()),
@@ -91,9 +96,10 @@ impl Transactions {
         };
         // The brokers end a transaction that has been open for too long by fencing its own producer: nobody else has come.
         Err(match failure {
-            Failure::Fenced if began.elapsed() >= self.timeout => {
-                Failure::Broken(format!("the brokers ended the transaction, which was open for over {:?}", self.timeout))
-            }
+            Failure::Fenced if began.elapsed() >= self.timeout => Failure::Broken(format!(
+                "the brokers ended the transaction, which was open for over {:?}",
+                self.timeout
+            )),
             other => other,
         })
     }
@@ -109,7 +115,11 @@ impl Transactions {
             };
             last = Some((&record.topic, limit));
             if let Some(limit) = limit.filter(|limit| size_on_broker(record) > *limit) {
-                return Err(Failure::TooLarge { topic: record.topic.to_string(), size: record.size(), limit });
+                return Err(Failure::TooLarge {
+                    topic: record.topic.to_string(),
+                    size: record.size(),
+                    limit,
+                });
             }
         }
         Ok(())
@@ -121,7 +131,10 @@ impl Transactions {
         }
         self.drain(deadline)?;
         if let Some(Consumed { positions, member }) = consumed {
-            self.retry_until(deadline, || self.producer.send_offsets_to_transaction(positions, member, remaining(deadline)))?;
+            self.retry_until(deadline, || {
+                self.producer
+                    .send_offsets_to_transaction(positions, member, remaining(deadline))
+            })?;
         }
         Ok(())
     }
@@ -145,7 +158,11 @@ impl Transactions {
                     self.producer.poll(DRAIN_STEP);
                 }
                 Err((error, _)) => {
-                    let undelivered = Undelivered { error, topic: record.topic.to_string(), size: record.size() };
+                    let undelivered = Undelivered {
+                        error,
+                        topic: record.topic.to_string(),
+                        size: record.size(),
+                    };
                     return Err(self.undelivered(undelivered));
                 }
             }
@@ -225,7 +242,11 @@ impl Transactions {
 
     fn classify(&self, error: &KafkaError) -> Failure {
         if let Some((code, reason)) = self.producer.client().fatal_error() {
-            return if is_fencing(code) { Failure::Fenced } else { Failure::Broken(reason) };
+            return if is_fencing(code) {
+                Failure::Fenced
+            } else {
+                Failure::Broken(reason)
+            };
         }
         match error {
             KafkaError::Transaction(error) if is_fencing(error.code()) => Failure::Fenced,
@@ -242,7 +263,9 @@ impl Failure {
         match self {
             Self::Aborted(reason) => LaneError::Aborted { reason },
             Self::TooLarge { topic, size, limit } => LaneError::OutputTooLarge { topic, size, limit },
-            Self::Fenced => LaneError::Fenced { transactional_id: transactional_id.to_owned() },
+            Self::Fenced => LaneError::Fenced {
+                transactional_id: transactional_id.to_owned(),
+            },
             Self::Broken(reason) => LaneError::Broken { reason },
         }
     }
@@ -303,8 +326,15 @@ impl ProducerContext for Outputs {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if let Err((error, message)) = result {
             let size = message.payload_len() + message.key_len();
-            let undelivered = Undelivered { error: error.clone(), topic: message.topic().to_owned(), size };
-            self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(undelivered);
+            let undelivered = Undelivered {
+                error: error.clone(),
+                topic: message.topic().to_owned(),
+                size,
+            };
+            self.first
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert(undelivered);
         }
     }
 }

@@ -58,7 +58,9 @@ impl Worker {
         let transactions = Transactions::open(producer, &options, limits, question)?;
         let consumer = BaseConsumer::from_config_and_context(consumer, Group::default())
             .map_err(|error| settings_refused(&error))?;
-        consumer.subscribe(&[&options.topic]).map_err(|error| question.failed(&error))?;
+        consumer
+            .subscribe(&[&options.topic])
+            .map_err(|error| question.failed(&error))?;
         Ok(Self {
             topic: options.topic.as_str().into(),
             options,
@@ -108,7 +110,10 @@ impl Worker {
         }
         self.gathered_bytes = 0;
         let records = std::mem::take(&mut self.gathered);
-        Ok(Polled { records, ..Polled::default() })
+        Ok(Polled {
+            records,
+            ..Polled::default()
+        })
     }
 
     /// Serves the consumer once; tells whether it brought a record.
@@ -133,9 +138,10 @@ impl Worker {
     /// What an error of the consumer means for the lane; `None` where librdkafka goes on by itself.
     fn lasting(&self, error: &KafkaError) -> Option<LaneError> {
         match (error, error.rdkafka_error_code()) {
-            (_, Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)) => {
-                Some(self.find_lost().unwrap_or_else(|| broken(format!("a position is not on topic {}: {error}", self.topic))))
-            }
+            (_, Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)) => Some(
+                self.find_lost()
+                    .unwrap_or_else(|| broken(format!("a position is not on topic {}: {error}", self.topic))),
+            ),
             (KafkaError::MessageConsumptionFatal(_), _)
             | (
                 _,
@@ -145,7 +151,10 @@ impl Worker {
                     | RDKafkaErrorCode::TopicAuthorizationFailed
                     | RDKafkaErrorCode::GroupAuthorizationFailed,
                 ),
-            ) => Some(broken(format!("topic {}, group {}: {error}", self.topic, self.options.group))),
+            ) => Some(broken(format!(
+                "topic {}, group {}: {error}",
+                self.topic, self.options.group
+            ))),
             _ => {
                 tracing::debug!(topic = &*self.topic, %error, "the lane goes on after an error");
                 None
@@ -156,13 +165,21 @@ impl Worker {
     /// The partition whose next offset has been deleted.
     fn find_lost(&self) -> Option<LaneError> {
         self.positions.next().into_iter().find_map(|(partition, next)| {
-            let (earliest, _) = self.consumer.fetch_watermarks(&self.topic, partition, ASK_TIMEOUT).ok()?;
+            let (earliest, _) = self
+                .consumer
+                .fetch_watermarks(&self.topic, partition, ASK_TIMEOUT)
+                .ok()?;
             (next < earliest).then(|| self.lost(partition, next, earliest))
         })
     }
 
     fn lost(&self, partition: i32, next: i64, earliest: i64) -> LaneError {
-        LaneError::OffsetsLost { topic: self.topic.to_string(), partition, next, earliest }
+        LaneError::OffsetsLost {
+            topic: self.topic.to_string(),
+            partition,
+            next,
+            earliest,
+        }
     }
 
     /// Brings our own state in line with what the group has told.
@@ -176,16 +193,22 @@ impl Worker {
                 }
             }
         }
-        let Some((partitions, since)) = &self.pending else { return Ok(()) };
+        let Some((partitions, since)) = &self.pending else {
+            return Ok(());
+        };
         let since = *since;
         let partitions = partitions.clone();
         let Some(starts) = self.find_starts(&partitions)? else {
             if since.elapsed() < ASK_DEADLINE {
                 return Ok(());
             }
-            return Err(broken(format!("the brokers did not tell the positions of group {} within {ASK_DEADLINE:?}", self.options.group)));
+            return Err(broken(format!(
+                "the brokers did not tell the positions of group {} within {ASK_DEADLINE:?}",
+                self.options.group
+            )));
         };
-        self.take_on(&starts).map_err(|error| broken(format!("partitions could not be assigned: {error}")))?;
+        self.take_on(&starts)
+            .map_err(|error| broken(format!("partitions could not be assigned: {error}")))?;
         self.pending = None;
         Ok(())
     }
@@ -194,24 +217,38 @@ impl Worker {
         if let Some((pending, _)) = &mut self.pending {
             pending.retain(|partition| !partitions.contains(partition));
         }
-        let revoked: Vec<i32> = partitions.iter().copied().filter(|partition| self.positions.revoke(*partition)).collect();
+        let revoked: Vec<i32> = partitions
+            .iter()
+            .copied()
+            .filter(|partition| self.positions.revoke(*partition))
+            .collect();
         if revoked.is_empty() {
             return;
         }
         // They go to the partition's next owner.
-        self.gathered.retain(|record| !revoked.contains(&record.position.partition));
+        self.gathered
+            .retain(|record| !revoked.contains(&record.position.partition));
         self.gathered_bytes = self.gathered.iter().map(LogRecord::size).sum();
-        self.changes.push_back(Polled { revoked, ..Polled::default() });
+        self.changes.push_back(Polled {
+            revoked,
+            ..Polled::default()
+        });
     }
 
     fn take_on(&mut self, starts: &[Assigned]) -> Result<(), KafkaError> {
-        let list = partition_list(&self.topic, starts.iter().map(|start| (start.partition, start.next_offset)))?;
+        let list = partition_list(
+            &self.topic,
+            starts.iter().map(|start| (start.partition, start.next_offset)),
+        )?;
         self.consumer.incremental_assign(&list)?;
         for start in starts {
             self.positions.assign(start.partition, start.next_offset);
         }
         if !starts.is_empty() {
-            self.changes.push_back(Polled { assigned: starts.to_vec(), ..Polled::default() });
+            self.changes.push_back(Polled {
+                assigned: starts.to_vec(),
+                ..Polled::default()
+            });
         }
         Ok(())
     }
@@ -219,10 +256,14 @@ impl Worker {
     /// Where the group stands in partitions that it has given us; `None` while the brokers can't tell.
     fn find_starts(&self, partitions: &[i32]) -> Result<Option<Vec<Assigned>>, LaneError> {
         let mut starts = Vec::with_capacity(partitions.len());
-        let Some(committed) = self.ask(self.committed(partitions)) else { return Ok(None) };
+        let Some(committed) = self.ask(self.committed(partitions)) else {
+            return Ok(None);
+        };
         for (partition, committed) in committed {
             let bounds = self.consumer.fetch_watermarks(&self.topic, partition, ASK_TIMEOUT);
-            let Some((earliest, end)) = self.ask(bounds) else { return Ok(None) };
+            let Some((earliest, end)) = self.ask(bounds) else {
+                return Ok(None);
+            };
             match start(committed, earliest, end) {
                 Start::At(next_offset) => starts.push(Assigned { partition, next_offset }),
                 Start::Lost { next } => return Err(self.lost(partition, next, earliest)),
@@ -333,7 +374,9 @@ impl Worker {
             .and_then(|list| self.consumer.seek_partitions(list, SEEK_TIMEOUT))
             .and_then(|list| list.elements().iter().try_for_each(|element| element.error()));
         sought.map_err(|error| {
-            let error = broken(format!("the lane could not go back to its committed positions: {error}"));
+            let error = broken(format!(
+                "the lane could not go back to its committed positions: {error}"
+            ));
             self.stopped = Some(error.clone());
             error
         })
@@ -376,7 +419,10 @@ fn copy_of_change(change: &Polled) -> Polled {
     }
 }
 
-fn partition_list(topic: &str, offsets: impl IntoIterator<Item = (i32, i64)>) -> Result<TopicPartitionList, KafkaError> {
+fn partition_list(
+    topic: &str,
+    offsets: impl IntoIterator<Item = (i32, i64)>,
+) -> Result<TopicPartitionList, KafkaError> {
     let mut list = TopicPartitionList::new();
     for (partition, offset) in offsets {
         list.add_partition_offset(topic, partition, Offset::Offset(offset))?;

@@ -1,0 +1,2 @@
+//! `gosight-edge`
+fn main() {}
