@@ -251,11 +251,7 @@ impl<'a> Builder<'a> {
                 format!("{path}.{key}")
             };
             let (event, span) = self.next()?;
-            let mut value = self.node(event, span, value_path)?;
-            if matches!(&value.shape, Shape::Scalar(scalar) if scalar.text.is_empty()) {
-                // The parser puts nothing where the next something is.
-                value.place = key_place;
-            }
+            let value = self.node(event, span, value_path)?;
             if let Some(first) = entries.iter().find(|entry| entry.key == key) {
                 let what = format!("stands twice, first in line {}; keep one of them", first.place.line);
                 self.faults.push(Fault::at(key_place, &value.path, &what));

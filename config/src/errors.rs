@@ -38,8 +38,6 @@ enum Value {
     Shown(String, Vec<String>),
     /// That it is a secret, and the variables that it came from.
     Hidden(Vec<String>),
-    /// That the file doesn't have the key.
-    Default,
 }
 
 impl Fault {
@@ -66,7 +64,6 @@ impl Fault {
     pub(crate) fn of_default(key: &str, what: &str) -> Self {
         Self {
             key: key.to_owned(),
-            value: Value::Default,
             ..Self::whole(what)
         }
     }
@@ -148,7 +145,6 @@ impl fmt::Display for Fault {
             Value::Untold => {}
             Value::Shown(value, variables) => write!(f, " = `{value}`{}", From(variables))?,
             Value::Hidden(variables) => write!(f, " (a secret, not shown){}", From(variables))?,
-            Value::Default => f.write_str(" (default)")?,
         }
         if !self.key.is_empty() {
             f.write_str(": ")?;

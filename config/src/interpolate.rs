@@ -25,7 +25,7 @@ pub(crate) enum InterpolationError {
     Unclosed,
     /// Neither `${NAME}` nor `${NAME:-default}`.
     #[error(
-        "`${{` is followed by neither NAME}} nor NAME:-default}}; write one of them, and $${{ for the two characters themselves"
+        "a `${{` must begin ${{NAME}} or ${{NAME:-default}}; write one of them, and $${{ for the two characters themselves"
     )]
     Form,
 }

@@ -114,8 +114,8 @@ pub(crate) fn shown(node: &Node, fault: Fault) -> Fault {
         _ => &[],
     };
     match node.secret.get() {
+        _ if scalar.is_null() => fault,
         true => fault.hiding(variables),
-        false if scalar.is_null() => fault,
         // An address with `user:password@` in it, whichever key it was written to.
         false if scalar.text.contains('@') => fault.hiding(variables),
         false => fault.showing(&scalar.text, variables),

@@ -212,7 +212,7 @@ fn sizes(settings: &EdgeSettings, findings: &mut Findings) {
         findings.record(record_key, record);
         if body.as_u64().saturating_add(envelope.as_u64()) > record.as_u64() {
             findings.refuse(
-                [body_key, record_key],
+                [body_key, record_key, "limits.header", "limits.id_length"],
                 format!(
                     "{body_key} ({}) and an envelope of up to {} don't fit into {record_key} ({}); lower the one, or raise the other together \
                      with the topic's max.message.bytes",
