@@ -8,6 +8,9 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 use crate::errors::{Fault, Place};
 use crate::interpolate::{InterpolationError, interpolate};
 
+/// Values that a file may have: a hundred times what there are. It bounds the work, also that of looking for keys that stand twice.
+const MOST_VALUES: usize = 10_000;
+
 /// The file as it was read.
 #[derive(Debug)]
 pub(crate) struct Document {
@@ -130,6 +133,7 @@ impl Document {
             text,
             events: Parser::new_from_str_with_options(text, options),
             environment,
+            values: 0,
             faults: Vec::new(),
         };
         let root = builder.document()?;
@@ -144,6 +148,7 @@ struct Builder<'a> {
     text: &'a str,
     events: Parser<'a, granit_parser::StrInput<'a>>,
     environment: &'a BTreeMap<String, String>,
+    values: usize,
     faults: Vec<Fault>,
 }
 
@@ -184,6 +189,13 @@ impl<'a> Builder<'a> {
     /// The node that begins with this event.
     fn node(&mut self, event: Event<'a>, span: Span, path: String) -> Result<Node, Fault> {
         let place = place(span);
+        self.values += 1;
+        if self.values > MOST_VALUES {
+            let what = format!(
+                "the file has more than {MOST_VALUES} values, so it is no configuration; check --config and CONFIG_PATH"
+            );
+            return Err(Fault::at(place, "", &what));
+        }
         let tagged = match &event {
             Event::Scalar(_, _, _, tag) | Event::SequenceStart(_, _, tag) | Event::MappingStart(_, _, tag) => {
                 tag.is_some()
@@ -326,10 +338,12 @@ fn syntax(text: &str, error: &ScanError) -> Fault {
     };
     let line = text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
     let indentation = &line[..line.len() - line.trim_start().len()];
+    let info = error.info();
     let what = if indentation.contains('\t') {
         "this is no YAML: a tab indents the line; use spaces".to_owned()
+    } else if line.contains("${") && info.contains("flow") {
+        format!("this is no YAML: {info}; inside [ ] and {{ }} put ${{NAME}} in quotes: [\"${{NAME}}\"]")
     } else {
-        let info = error.info();
         format!("this is no YAML: {info}; check indentation, colons and quotes here and in the line above")
     };
     Fault::at(place, "", &what)

@@ -4,6 +4,8 @@ use std::fmt;
 
 /// Characters of a value that an error repeats.
 const LONGEST_VALUE: usize = 60;
+/// Mistakes that are told at once; whoever has more has the wrong file.
+pub(crate) const MOST_FAULTS: usize = 20;
 
 /// What is wrong with a configuration: one line for each mistake, with file, line, column, key, value and what to do.
 /// Secrets are never shown.
@@ -11,6 +13,7 @@ const LONGEST_VALUE: usize = 60;
 pub struct ConfigErrors {
     file: String,
     faults: Vec<Fault>,
+    untold: usize,
 }
 
 /// One mistake.
@@ -113,9 +116,12 @@ impl ConfigErrors {
     /// The mistakes of a file, in the order of its lines.
     pub(crate) fn new(file: &str, mut faults: Vec<Fault>) -> Self {
         faults.sort_by_key(|fault| fault.place);
+        let untold = faults.len().saturating_sub(MOST_FAULTS);
+        faults.truncate(MOST_FAULTS);
         Self {
             file: file.to_owned(),
             faults,
+            untold,
         }
     }
 }
@@ -133,6 +139,9 @@ impl fmt::Display for ConfigErrors {
                 write!(f, ":{line}:{column}")?;
             }
             write!(f, ": {fault}")?;
+        }
+        if self.untold > 0 {
+            write!(f, "\n{}: and {} more", self.file, self.untold)?;
         }
         Ok(())
     }

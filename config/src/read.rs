@@ -7,11 +7,8 @@ use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::document::{Entry, Node, Scalar, Shape, Written};
-use crate::errors::Fault;
+use crate::errors::{Fault, MOST_FAULTS};
 use crate::nearest::nearest;
-
-/// Mistakes that are named at once; whoever has more has the wrong file.
-const MOST_FAULTS: usize = 20;
 
 /// Reads settings. Each mistake is named and passed over, its default standing in, so that one start shows them all.
 /// `known` are the paths of all keys that there are, for hints.

@@ -67,7 +67,7 @@ fn what_is_left_out_has_its_default() {
     ] {
         assert_eq!(edge(text), EdgeSettings::default(), "{text:?}");
     }
-    let settings = edge("limits:\n  body: 1MiB # less\n");
+    let settings = edge("limits:\r\n  body: 1MiB # less\r\n");
     assert_eq!(settings.limits.body, ByteSize::mib(1));
     assert_eq!(
         settings.limits.decompressed,
@@ -305,6 +305,10 @@ fn bad_variables_and_bad_yaml_are_refused() {
             ),
             ("redis:\n\tdb: 1\n", &["my.yaml:2:", "a tab indents the line"]),
             ("redis:\n  db: 1\n   addr: x\n", &["my.yaml:3:", "this is no YAML"]),
+            (
+                "kafka:\n  brokers: [${BROKERS}]\n",
+                &["my.yaml:2:", "this is no YAML", "${NAME} in quotes"],
+            ),
             ("redis: [1\n", &["my.yaml:", "this is no YAML"]),
             ("redis: \"x\n", &["my.yaml:", "this is no YAML"]),
             ("- a\n", &["my.yaml:1:1: the file has no keys at its top"]),
@@ -636,6 +640,14 @@ fn very_many_mistakes_come_to_an_end() {
     let text: String = (0..1000).map(|number| format!("key{number}: 1\n")).collect();
     let error = edge_error(&text);
     assert_eq!(error.lines().count(), 20, "{error}");
+    let twice: String = (0..30).map(|_| "redis: {}\n").collect();
+    let error = edge_error(&twice);
+    assert_eq!(error.lines().count(), 21, "{error}");
+    assert!(error.ends_with("my.yaml: and 9 more"), "{error}");
+    let lines: String = (0..10_001).map(|number| format!("key{number}: 1\n")).collect();
+    assert!(edge_error(&lines).contains("more than 10000 values"));
+    let deep = "[".repeat(100_000);
+    assert!(edge_error(&deep).contains("this is no YAML"));
 }
 
 #[test]
