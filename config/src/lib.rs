@@ -20,4 +20,4 @@ pub mod telemetry;
 pub use edge::EdgeSettings;
 pub use enricher::EnricherSettings;
 pub use errors::ConfigErrors;
-pub use load::{Loaded, Source};
+pub use load::{Loaded, Source, environment};

@@ -46,6 +46,13 @@ impl Source {
     }
 }
 
+/// The environment of this process. A variable that is not UTF-8 counts as not set; `std::env::vars` would panic.
+pub fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
 /// Settings that passed every check, and what an operator should know about them.
 #[derive(Debug, Clone)]
 pub struct Loaded<S> {

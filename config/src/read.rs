@@ -29,9 +29,9 @@ pub(crate) fn read<S: DeserializeOwned>(root: &Node, known: &[&str], faults: &mu
 #[derive(Debug)]
 struct ReadError {
     /// Without a key until the error has passed the value that it is about.
-    fault: Option<Fault>,
+    fault: Option<Box<Fault>>,
     what: String,
-    unknown: Option<UnknownKey>,
+    unknown: Option<Box<UnknownKey>>,
 }
 
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl ReadError {
     fn at(mut self, node: &Node) -> Self {
         if self.fault.is_none() {
             node.faulty.set(true);
-            self.fault = Some(shown(node, Fault::at(node.place, &node.path, &self.what)));
+            self.fault = Some(Box::new(shown(node, Fault::at(node.place, &node.path, &self.what))));
         }
         self
     }
@@ -62,7 +62,7 @@ impl ReadError {
     fn at_key(mut self, entry: &Entry) -> Self {
         if self.fault.is_none() {
             entry.value.faulty.set(true);
-            self.fault = Some(Fault::at(entry.place, &entry.value.path, &self.what));
+            self.fault = Some(Box::new(Fault::at(entry.place, &entry.value.path, &self.what)));
         }
         self
     }
@@ -72,13 +72,13 @@ impl ReadError {
         node.faulty.set(true);
         let what = "is no section; write its keys indented below it";
         Self {
-            fault: Some(Fault::at(node.place, &node.path, what)),
+            fault: Some(Box::new(Fault::at(node.place, &node.path, what))),
             ..Self::says(what)
         }
     }
 
     fn into_fault(self, known: &[&str]) -> Fault {
-        let fault = self.fault.unwrap_or_else(|| Fault::whole(self.what));
+        let fault = self.fault.map_or_else(|| Fault::whole(self.what), |fault| *fault);
         match self.unknown {
             Some(unknown) => fault.because(&unknown.told(known)),
             None => fault,
@@ -150,10 +150,10 @@ impl de::Error for ReadError {
 
     fn unknown_field(key: &str, siblings: &'static [&'static str]) -> Self {
         Self {
-            unknown: Some(UnknownKey {
+            unknown: Some(Box::new(UnknownKey {
                 key: key.to_owned(),
                 siblings,
-            }),
+            })),
             ..Self::says("there is no such key")
         }
     }
@@ -214,20 +214,6 @@ impl<'de> Deserializer<'de> for Value<'_> {
             Shape::List(_) => self.deserialize_seq(visitor),
             Shape::Section(_) => self.deserialize_map(visitor),
         }
-    }
-
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        let truth = self.scalar("true or false").and_then(|scalar| {
-            let is_text = scalar.written == Written::Quoted;
-            let text = scalar.text.trim();
-            text.parse()
-                .ok()
-                .filter(|_| !is_text)
-                .ok_or_else(|| ReadError::says("is neither; write true or false, without quotes"))
-        });
-        truth
-            .and_then(|truth| visitor.visit_bool(truth))
-            .map_err(|error| error.at(self.0))
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
@@ -309,7 +295,7 @@ impl<'de> Deserializer<'de> for Value<'_> {
     }
 
     serde::forward_to_deserialize_any! {
-        i128 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct identifier
+        bool i128 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct identifier
     }
 }
 
