@@ -196,11 +196,11 @@ impl<'a> Builder<'a> {
             );
             return Err(Fault::at(place, "", &what));
         }
-        let tagged = match &event {
-            Event::Scalar(_, _, _, tag) | Event::SequenceStart(_, _, tag) | Event::MappingStart(_, _, tag) => {
-                tag.is_some()
-            }
-            _ => false,
+        // A text that begins with one of these characters would lose its first word, so they are refused, not passed over.
+        let (anchored, tagged) = match &event {
+            Event::Scalar(_, _, anchor, tag) => (*anchor != 0, tag.is_some()),
+            Event::SequenceStart(_, anchor, tag) | Event::MappingStart(_, anchor, tag) => (*anchor != 0, tag.is_some()),
+            _ => (false, false),
         };
         let node = match event {
             Event::Scalar(text, style, ..) => {
@@ -234,6 +234,12 @@ impl<'a> Builder<'a> {
                 node
             }
         };
+        if anchored {
+            self.blame(
+                &node,
+                "anchors (`&name`) are not read here; leave it out, or put the text in quotes",
+            );
+        }
         if tagged {
             self.blame(
                 &node,

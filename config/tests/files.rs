@@ -319,6 +319,10 @@ fn bad_variables_and_bad_yaml_are_refused() {
                 &["my.yaml:2:13: redis.password: aliases"],
             ),
             (
+                "redis:\n  password: &hunter x\n",
+                &["my.yaml:2:", "redis.password: anchors"],
+            ),
+            (
                 "redis:\n  password: !hunter x\n",
                 &["my.yaml:2:", "redis.password: tags"],
             ),
