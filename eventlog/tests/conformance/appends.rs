@@ -8,7 +8,7 @@ use gosight_eventlog::{AppendError, Header, NewRecord, TimestampSource, TopicSpe
 
 use crate::bench::{
     Bench, MAX_MESSAGE_BYTES, append_all, assert_each_once, assert_order_per_key, create, noise, now_ms, numbered,
-    read_all, record, texts,
+    read_all, read_count, record, texts,
 };
 use crate::murmur2::java_partition;
 
@@ -65,7 +65,7 @@ pub(crate) async fn a_key_stands_on_the_partition_where_java_puts_it(bench: Benc
         .await
         .unwrap();
     lane.close().await.unwrap();
-    let outputs = read_all(&log, &output).await;
+    let outputs = read_count(&log, &output, keys.len()).await;
     assert_eq!(outputs.len(), keys.len());
     for record in outputs {
         assert_eq!(
@@ -131,7 +131,7 @@ pub(crate) async fn a_record_of_a_megabyte_and_a_half_goes_through(bench: Bench)
     crate::work::pass_on(&mut lane, &output, 1).await;
     lane.close().await.unwrap();
     for topic in [&topic, &output] {
-        let read = read_all(&log, topic).await;
+        let read = read_count(&log, topic, 1).await;
         assert_eq!(read.len(), 1);
         assert!(read[0].value == large, "the value has changed");
     }

@@ -1,5 +1,6 @@
 //! Where a test stands: an engine, names of its own, and what tests do with a log again and again.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,6 +13,7 @@ use gosight_eventlog::embedded::{EmbeddedLog, EmbeddedOptions};
 use gosight_eventlog::kafka::KafkaLog;
 use gosight_eventlog::{EventLog, Lane, LaneOptions, LogRecord, NewRecord, Position, TimestampSource, TopicSpec};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 /// Longer than anything may take; a wait that reaches it fails its test.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
@@ -185,22 +187,38 @@ pub(crate) fn numbered(topic: &Arc<str>, keys: usize, numbers: std::ops::Range<u
 pub(crate) async fn read_all(log: &Arc<dyn EventLog>, topic: &str) -> Vec<LogRecord> {
     let bounds = log.bounds(topic).await.unwrap();
     let starts: Vec<_> = bounds.iter().map(|bound| (bound.partition, bound.earliest)).collect();
-    let mut ends: Vec<_> = bounds.iter().map(|bound| (bound.partition, bound.end)).collect();
-    ends.sort_unstable();
+    let ends: HashMap<_, _> = bounds.iter().map(|bound| (bound.partition, bound.end)).collect();
     let mut reader = log.reader(topic, &starts).await.unwrap();
     let mut records = Vec::new();
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     loop {
-        let mut positions = reader.positions();
-        positions.sort_unstable();
-        if positions == ends {
+        let positions = reader.positions();
+        if positions.iter().all(|(partition, offset)| *offset >= ends[partition]) {
             return records;
         }
         assert!(
-            tokio::time::Instant::now() < deadline,
+            Instant::now() < deadline,
             "the reader of {topic} stands at {positions:?} and does not reach the end {ends:?}"
         );
         records.extend(reader.next(1_000, Duration::from_millis(200)).await.unwrap());
+    }
+}
+
+/// The same when there are at least `count`: a commit that has succeeded may take a moment until readers see it, since Kafka
+/// writes its markers after the answer.
+pub(crate) async fn read_count(log: &Arc<dyn EventLog>, topic: &str, count: usize) -> Vec<LogRecord> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let records = read_all(log, topic).await;
+        if records.len() >= count {
+            return records;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{} of {count} records are on {topic}",
+            records.len()
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
@@ -218,7 +236,7 @@ pub(crate) fn numbers(records: &[LogRecord]) -> Vec<usize> {
 
 /// Asserts that the numbers of each key rise.
 pub(crate) fn assert_order_per_key(records: &[LogRecord]) {
-    let mut last = std::collections::HashMap::new();
+    let mut last = HashMap::new();
     for record in records {
         let number: usize = text(record).parse().unwrap();
         if let Some(before) = last.insert(record.key.clone(), number) {

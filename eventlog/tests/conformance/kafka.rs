@@ -9,7 +9,7 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::bench::{
-    Bench, Engine, SESSION, append_all, assert_each_once, kafka_settings, numbered, read_all, record, texts,
+    Bench, Engine, SESSION, append_all, assert_each_once, kafka_settings, numbered, read_all, read_count, record, texts,
 };
 use crate::child::{Process, tell, told};
 use crate::work::{await_records, limit, pass_on, passed_on};
@@ -51,7 +51,7 @@ async fn an_open_transaction_is_not_read() {
     assert_eq!(texts(&read_all(&log, &topic).await), ["before"]);
     assert_eq!(log.offsets_at(&topic, i64::MAX / 2).await.unwrap(), [(0, 1)]);
     tokio::task::block_in_place(|| open.abort_transaction(Duration::from_secs(20))).unwrap();
-    assert_eq!(texts(&read_all(&log, &topic).await), ["before", "after"]);
+    assert_eq!(texts(&read_count(&log, &topic, 2).await), ["before", "after"]);
 }
 
 /// A process that stands still for longer than its session is no member any more when it goes on.
@@ -110,7 +110,7 @@ async fn a_lane_that_was_put_out_commits_nothing() {
         child.signal("CONT");
         let line = child.line().await;
         assert!(line.starts_with("aborted: "), "the lane that was put out: {line}");
-        assert_each_once(&read_all(&log, output).await, 0..10);
+        assert_each_once(&read_count(&log, output, 10).await, 0..10);
         heir.close().await.unwrap();
     }
 }

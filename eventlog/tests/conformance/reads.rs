@@ -5,7 +5,7 @@ use std::time::Duration;
 use gosight_eventlog::{LogError, PartitionBounds};
 
 use crate::bench::{
-    Bench, PATIENCE, append_all, assert_order_per_key, now_ms, numbered, numbers, read_all, record, texts,
+    Bench, PATIENCE, append_all, assert_order_per_key, now_ms, numbered, numbers, read_all, read_count, record, texts,
 };
 use crate::work::pass_on;
 
@@ -18,7 +18,7 @@ pub(crate) async fn a_reader_starts_where_it_is_told_and_reaches_the_end(bench: 
     let mut lane = bench.lane(&log, &topic, "lane").await;
     pass_on(&mut lane, &output, 100).await;
     lane.close().await.unwrap();
-    let all = read_all(&log, &output).await;
+    let all = read_count(&log, &output, 100).await;
     assert_order_per_key(&all);
 
     let partition = all[0].position.partition;

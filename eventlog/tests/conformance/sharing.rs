@@ -11,8 +11,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::bench::{Bench, PATIENCE, SESSION, append_all, assert_each_once, assert_order_per_key, numbered, read_all};
-use crate::work::{await_records, limit, pass_on, pass_on_once};
+use crate::bench::{
+    Bench, PATIENCE, SESSION, append_all, assert_each_once, assert_order_per_key, numbered, read_all, read_count,
+};
+use crate::work::{await_assigned, await_records, done, limit, pass_on, pass_on_once};
 
 /// A lane that passes on what comes until it is told to stop.
 struct Running {
@@ -119,11 +121,7 @@ pub(crate) async fn lanes_share_partitions_and_hand_them_over(bench: Bench) {
     append_all(&log, numbered(&topic, 100, 6_000..7_000)).await;
     passed_in_total(&[&first], 7_000 - from_second - 1_000).await;
 
-    let deadline = Instant::now() + PATIENCE;
-    while read_all(&log, &output).await.len() < 7_000 {
-        assert!(Instant::now() < deadline, "not all records were passed on");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    read_count(&log, &output, 7_000).await;
     first.stop().await.close().await.unwrap();
     let outputs = read_all(&log, &output).await;
     assert_each_once(&outputs, 0..7_000);
@@ -142,14 +140,13 @@ pub(crate) async fn a_dropped_lane_hands_over(bench: Bench) {
     drop(dropped);
 
     let mut heir = bench.lane(&log, &topic, "heir").await;
-    crate::work::await_assigned(&mut heir, 2).await;
+    let assigned = await_assigned(&mut heir, 2).await;
     let took = dropping.elapsed();
     assert!(
         took < SESSION * 3,
         "it took {took:?} until the partitions of a dropped lane were taken over"
     );
-    let done = read_all(&log, &output).await.len();
-    pass_on(&mut heir, &output, 100 - done).await;
-    assert_each_once(&read_all(&log, &output).await, 0..100);
+    pass_on(&mut heir, &output, 100 - done(&assigned)).await;
+    assert_each_once(&read_count(&log, &output, 100).await, 0..100);
     heir.close().await.unwrap();
 }

@@ -43,6 +43,12 @@ pub(crate) async fn await_assigned(lane: &mut Box<dyn Lane>, partitions: usize) 
     assigned
 }
 
+/// How many records of those partitions are before the lane's positions.
+pub(crate) fn done(assigned: &[Assigned]) -> usize {
+    let done: i64 = assigned.iter().map(|assigned| assigned.next_offset).sum();
+    usize::try_from(done).unwrap()
+}
+
 /// Polls until records come.
 pub(crate) async fn await_records(lane: &mut Box<dyn Lane>, limit: PollLimit) -> Vec<LogRecord> {
     let deadline = Instant::now() + PATIENCE;
