@@ -98,18 +98,20 @@ async fn a_lane_that_was_put_out_commits_nothing() {
             ("group", group.as_str()),
             ("linger", linger),
         ];
-        rounds.push((Process::start(&bench, &told), topic, output, group));
+        rounds.push((Process::start(&bench, &told), topic, output, group, linger == "1500"));
     }
     for (child, ..) in &rounds {
         assert_eq!(child.line().await, "polled");
         child.signal("STOP");
     }
-    for (child, topic, output, group) in &rounds {
+    for (child, topic, output, group, told_by_the_group) in &rounds {
         let mut heir = log.lane(options(group, topic, "heir")).await.unwrap();
         pass_on(&mut heir, output, 10).await;
         child.signal("CONT");
         let line = child.line().await;
         assert!(line.starts_with("aborted: "), "the lane that was put out: {line}");
+        // By then it has heard from the group, and says so.
+        assert!(!*told_by_the_group || line.contains("put this lane out"), "{line}");
         assert_each_once(&read_count(&log, output, 10).await, 0..10);
         heir.close().await.unwrap();
     }
