@@ -129,14 +129,28 @@ impl Transactions {
         for record in outputs {
             self.send(record, deadline)?;
         }
-        self.drain(deadline)?;
-        if let Some(Consumed { positions, member }) = consumed {
-            self.retry_until(deadline, || {
-                self.producer
-                    .send_offsets_to_transaction(positions, member, remaining(deadline))
-            })?;
+        // The outputs travel meanwhile.
+        if let Some(consumed) = consumed {
+            self.send_positions(consumed, deadline)?;
         }
-        Ok(())
+        self.drain(deadline)
+    }
+
+    fn send_positions(&self, consumed: &Consumed, deadline: Instant) -> Result<(), Failure> {
+        let Consumed { positions, member } = consumed;
+        let sent = self.retry_until(deadline, || {
+            self.producer
+                .send_offsets_to_transaction(positions, member, remaining(deadline))
+        });
+        match sent {
+            Err(Failure::Aborted(reason)) => {
+                // Where an output has failed, that is why the positions were not taken, and it says more.
+                self.producer.poll(DRAIN_STEP);
+                let undelivered = self.producer.context().take_first();
+                Err(undelivered.map_or(Failure::Aborted(reason), |undelivered| self.undelivered(undelivered)))
+            }
+            other => other,
+        }
     }
 
     fn send(&self, record: &NewRecord, deadline: Instant) -> Result<(), Failure> {
