@@ -42,7 +42,7 @@ pub(crate) async fn a_key_stands_on_the_partition_where_java_puts_it(bench: Benc
     let mut keys: Vec<Vec<u8>> = (0..200)
         .map(|number| format!("project:{number}").into_bytes())
         .collect();
-    keys.extend((1..40).map(|length| noise(length)));
+    keys.extend((1..40).map(noise));
     keys.extend([b"21".to_vec(), b"foobar".to_vec(), b"abc".to_vec()]);
     let record_of = |key: &Vec<u8>, topic: &std::sync::Arc<str>| NewRecord {
         topic: std::sync::Arc::clone(topic),

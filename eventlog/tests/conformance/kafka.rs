@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use gosight_eventlog::kafka::KafkaLog;
 use gosight_eventlog::{AppendError, EventLog, LaneError, LaneOptions};
-use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::bench::{
     Bench, Engine, SESSION, append_all, assert_each_once, kafka_settings, numbered, read_all, read_count, record, texts,
 };
 use crate::child::{Process, tell, told};
+use crate::lanes::{assert_lost_range_is_named, stand_at_two};
 use crate::work::{await_records, limit, pass_on, passed_on};
 
 crate::every_body!(Engine::Kafka);
@@ -168,4 +170,21 @@ async fn brokers_that_do_not_answer_are_named_in_time() {
         "it took {:?}",
         begun.elapsed()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_names_records_that_went_before_it_consumed_them() {
+    let bench = bench("");
+    let log = bench.open().await;
+    let topic = bench.topic(&log, "in", 1).await;
+    stand_at_two(&bench, &log, &topic).await;
+    let admin: AdminClient<_> = ClientConfig::new()
+        .set("bootstrap.servers", kafka_settings().brokers.join(","))
+        .create()
+        .unwrap();
+    let mut before = TopicPartitionList::new();
+    before.add_partition_offset(&topic, 0, Offset::Offset(5)).unwrap();
+    let deleted = admin.delete_records(&before, &AdminOptions::new()).await.unwrap();
+    deleted.elements()[0].error().unwrap();
+    assert_lost_range_is_named(&bench, &log, &topic, 5).await;
 }
