@@ -3,13 +3,16 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use maxminddb::Reader;
 use serde::Deserialize;
 
 /// A city file, held in memory whole: a mapped file that someone overwrites in place would kill the process.
+/// Clones share it.
+#[derive(Clone)]
 pub struct GeoReader {
-    reader: Reader<Vec<u8>>,
+    reader: Arc<Reader<Vec<u8>>>,
     layout: Layout,
 }
 
@@ -125,7 +128,10 @@ impl GeoReader {
             path: path.to_owned(),
             database_type: database_type.clone(),
         })?;
-        let geo = Self { reader, layout };
+        let geo = Self {
+            reader: Arc::new(reader),
+            layout,
+        };
         geo.sample().map_err(damaged)?;
         Ok(geo)
     }

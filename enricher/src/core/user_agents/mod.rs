@@ -42,7 +42,8 @@ pub struct Agent {
     pub device_type: Arc<str>,
 }
 
-/// Parses user agents and remembers the latest, up to a limit.
+/// Parses user agents and remembers the latest, up to a limit. Clones share what they remember.
+#[derive(Clone)]
 pub struct UserAgents {
     parsed: Cache<Box<str>, Agent>,
 }
