@@ -1,7 +1,7 @@
 //! The engine for one machine: a SQLite file, with nothing else to start. Records, positions and identities stand in the file;
 //! who is a member of a group stands in memory, because one process owns a directory. Other processes may read it meanwhile.
 //!
-//! Everything that writes goes through one thread ([`writer`]), which gathers what waits into one synced transaction.
+//! Everything that writes goes through one thread (`writer`), which gathers what waits into one synced transaction.
 
 mod assignment;
 mod bounds;

@@ -18,8 +18,6 @@ const APPLICATION_ID: i32 = 0x4753_4c47;
 const VERSION: i32 = 1;
 /// How long a statement waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// The write-ahead log is copied back into the file after so many pages (4 KiB each), which keeps each copying short.
-const CHECKPOINT_PAGES: &str = "1000";
 /// The write-ahead log is cut back to this after it had to grow because of a long read, bytes.
 const WAL_BYTES: &str = "67108864";
 /// Rows that SQLite reads ahead of us at the most: each may be as large as a topic allows.
@@ -156,7 +154,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(false)
         .statement_cache_capacity(STATEMENTS)
         .row_buffer_size(ROWS_AHEAD)
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        // The writer does it, at its own times.
+        .pragma("wal_autocheckpoint", "0")
         .pragma("journal_size_limit", WAL_BYTES)
         .disable_statement_logging()
 }

@@ -19,6 +19,10 @@ use crate::LogError;
 /// The files that are open in this process. Who opens one again shares its writer and its groups.
 static OPEN: LazyLock<Mutex<HashMap<PathBuf, Weak<Shared>>>> = LazyLock::new(Mutex::default);
 
+/// The writer has ended: the log is closed.
+#[derive(Debug)]
+pub(super) struct Ended;
+
 /// One file, opened.
 pub(super) struct Shared {
     pub(super) path: PathBuf,
@@ -94,9 +98,9 @@ impl Shared {
         self.closed.store(true, Ordering::Release);
     }
 
-    /// Queues a job; hands it back when the writer has ended. Appends are bounded by the budget, the rest by one a caller.
-    pub(super) fn queue(&self, job: Job) -> Result<(), Job> {
-        self.jobs.send(job).map_err(|refused| refused.0)
+    /// Queues a job, or drops it when the writer has ended. Appends are bounded by the budget, the rest by one a caller.
+    pub(super) fn queue(&self, job: Job) -> Result<(), Ended> {
+        self.jobs.send(job).map_err(|_| Ended)
     }
 
     /// Queues a rare job and waits for its answer.

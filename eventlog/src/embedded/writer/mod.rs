@@ -1,6 +1,7 @@
 //! The one writer: a thread that takes what waits, writes it in one SQL transaction, and answers when that is synced. Everything
 //! that changes the file goes through it, so nothing in this process ever waits for SQLite's lock.
 
+mod checkpoint;
 mod control;
 mod insert;
 mod retention;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::mpsc;
 
+use self::checkpoint::Checkpoints;
 use self::control::Next;
 use self::retention::Retention;
 use self::tails::Tails;
@@ -67,6 +69,7 @@ struct Writer {
     connection: Option<SqliteConnection>,
     tails: Tails,
     retention: Retention,
+    checkpoints: Checkpoints,
     last_transaction: Option<Instant>,
 }
 
@@ -79,6 +82,7 @@ enum Wake {
 impl Writer {
     fn new(parts: Parts) -> Self {
         Self {
+            checkpoints: Checkpoints::new(parts.path.clone()),
             path: parts.path,
             topics: parts.topics,
             jobs: parts.jobs,
@@ -108,6 +112,7 @@ impl Writer {
             self.waiting.gather(&mut self.jobs);
             if let Some(batch) = self.waiting.next_batch() {
                 self.serve(batch).await;
+                self.checkpoint().await;
                 self.last_transaction = Some(Instant::now());
             } else if let Some(control) = self.waiting.take_control() {
                 match self.control(control).await {
@@ -145,6 +150,13 @@ impl Writer {
         }
     }
 
+    async fn checkpoint(&mut self) {
+        let Some(connection) = &mut self.connection else { return };
+        if let Err(error) = self.checkpoints.step(connection).await {
+            tracing::warn!(%error, "a checkpoint of the log failed; it is tried again");
+        }
+    }
+
     async fn connect(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
         if self.connection.is_none() {
             self.started.store(true, Ordering::Release);
@@ -178,7 +190,10 @@ impl Writer {
         }
         let Some(connection) = &mut self.connection else { return };
         match write(connection, &mut self.tails, &ready).await {
-            Ok(written) => ready.succeed(written),
+            Ok(written) => {
+                self.checkpoints.wrote(ready.written_bytes());
+                ready.succeed(written);
+            }
             Err(error) => {
                 self.recover().await;
                 let reason = error.to_string();

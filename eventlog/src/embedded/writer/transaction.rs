@@ -15,6 +15,9 @@ use super::insert::{Row, insert};
 use super::tails::Tails;
 use crate::{AppendError, Position, TimestampSource};
 
+/// Pages are written whole; a record's share of one that others fill, too, bytes.
+const PAGE_SHARE: usize = 1_024;
+
 /// What can be written.
 #[derive(Default)]
 pub(super) struct Ready {
@@ -40,6 +43,16 @@ pub(super) struct Written {
 impl Ready {
     pub(super) fn is_empty(&self) -> bool {
         self.appends.is_empty() && self.commits.is_empty()
+    }
+
+    /// About how much the write-ahead log grows by it, bytes.
+    pub(super) fn written_bytes(&self) -> usize {
+        let appends = self.appends.iter().map(|append| &append.placed);
+        let outputs = self.commits.iter().flat_map(|commit| &commit.outputs);
+        appends
+            .chain(outputs)
+            .map(|placed| placed.record.size() + PAGE_SHARE)
+            .sum()
     }
 
     /// Answers everything after the transaction is durable.
