@@ -54,30 +54,17 @@ async fn old_records_go_and_the_file_stops_growing() {
     let short = create(&log, short).await;
     let value = noise(10_000);
     let mut sizes = Vec::new();
-    for _ in 0..8 {
-        append_all(
-            &log,
-            (0..200).map(|number| record(&short, &format!("key-{number}"), value.clone())),
-        )
-        .await;
+    for _ in 0..14 {
+        let records = (0..1_000).map(|number| record(&short, &format!("key-{number}"), value.clone()));
+        append_all(&log, records).await;
         gone(&log, &short).await;
         sizes.push(bytes_in(bench.directory()));
     }
-    // Room that old records leave is used again: without that, each round adds 2 MB.
-    let grown = sizes[7].saturating_sub(sizes[2]);
-    assert!(
-        grown < 2_000_000,
-        "the file grew by {grown} bytes in five rounds: {sizes:?}"
-    );
-    assert_eq!(
-        log.bounds(&short)
-            .await
-            .unwrap()
-            .iter()
-            .map(|bound| bound.end)
-            .sum::<i64>(),
-        1_600
-    );
+    // 140 MB have gone through. The write-ahead log may be a few times its pass of 16 MiB; beside it, room is used again.
+    let largest = sizes.iter().max().unwrap();
+    assert!(*largest < 70_000_000, "the files grew to {largest} bytes: {sizes:?}");
+    let ends = log.bounds(&short).await.unwrap();
+    assert_eq!(ends.iter().map(|bound| bound.end).sum::<i64>(), 14_000);
     assert_eq!(read_all(&log, &kept).await.len(), 100, "what is not old stays");
 }
 

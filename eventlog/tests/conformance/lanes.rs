@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gosight_eventlog::{Assigned, EventLog, LaneError, PollLimit, TopicSpec};
+use gosight_eventlog::{Assigned, EventLog, LaneError, LaneOptions, PollLimit, TopicSpec};
 
 use crate::bench::{
     Bench, PATIENCE, append_all, assert_each_once, create, noise, numbered, numbers, read_all, read_count, record,
@@ -206,6 +206,30 @@ pub(crate) async fn a_fenced_lane_commits_nothing(bench: Bench) {
 
     pass_on(&mut successor, &output, 10).await;
     assert_each_once(&read_count(&log, &output, 10).await, 0..10);
+    successor.close().await.unwrap();
+}
+
+pub(crate) async fn a_lane_of_another_group_fences_by_its_identity(bench: Bench) {
+    let log = bench.open().await;
+    let topic = bench.topic(&log, "in", 1).await;
+    let output = bench.topic(&log, "out", 1).await;
+    append_all(&log, numbered(&topic, 1, 0..3)).await;
+    let mut zombie = bench.lane(&log, &topic, "lane").await;
+    let records = await_records(&mut zombie, limit(1)).await;
+    let options = LaneOptions {
+        group: bench.name("another-group"),
+        ..bench.lane_options(&topic, "lane")
+    };
+    let mut successor = log.lane(options).await.unwrap();
+    let refused = zombie.commit(vec![passed_on(&records[0], &output)]).await;
+    assert!(matches!(refused, Err(LaneError::Fenced { .. })), "{refused:?}");
+    pass_on(&mut successor, &output, 3).await;
+    assert_each_once(&read_count(&log, &output, 3).await, 0..3);
+    assert_eq!(
+        log.committed(&bench.name("group"), &topic).await.unwrap(),
+        [],
+        "a position moved"
+    );
     successor.close().await.unwrap();
 }
 

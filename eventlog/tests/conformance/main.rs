@@ -43,6 +43,7 @@ macro_rules! every_body {
             lanes::an_aborted_commit_leaves_nothing,
             lanes::an_output_for_a_missing_topic_aborts,
             lanes::a_fenced_lane_commits_nothing,
+            lanes::a_lane_of_another_group_fences_by_its_identity,
             lanes::a_poll_keeps_its_limits,
             lanes::a_poll_that_nobody_waits_for_loses_nothing,
             lanes::outputs_without_input_are_committed,
