@@ -257,8 +257,8 @@ async fn while_postgres_is_down_known_keys_go_on_for_the_grace_time_and_others_a
     let switch = store.counts();
     let keys = over(&settings, store);
     let key = table.add_key().await;
-    assert_eq!(reason(&keys, &key.text).await, None);
     let read = Instant::now();
+    assert_eq!(reason(&keys, &key.text).await, None);
 
     switch.fail(true);
     assert_eq!(reason(&keys, "gs_never_seen").await, Some(Reason::KeysUnavailable));
@@ -341,6 +341,7 @@ async fn without_redis_keys_come_from_the_database_and_one_request_waits() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut settings = redis();
     settings.addr = silent.local_addr().unwrap().to_string();
+    settings.timeout = Duration::from_millis(50);
     let cache = RedisKeyCache::connect(&settings, &quick()).unwrap();
     let store = PostgresKeys::connect(&postgres()).unwrap();
     let keys = KeyDirectory::new(&quick(), Arc::new(store), Some(cache));

@@ -117,7 +117,11 @@ impl RedisLink {
         }
         let mut changes = self.shared.state.subscribe();
         let started = changes.wait_for(|state| !matches!(state, LinkState::Starting));
-        let state = timeout_at(deadline, started).await.map_err(|_| RedisDown)?;
+        let state = timeout_at(deadline, started).await.map_err(|_| {
+            // Connecting goes on, but from now on nobody waits for it.
+            self.shared.stayed_down(&"no connection in time");
+            RedisDown
+        })?;
         match *state.map_err(|_| RedisDown)? {
             LinkState::Up {
                 ref connection,
@@ -183,7 +187,9 @@ impl Shared {
         *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         let was_starting = self.state.send_if_modified(|state| {
             let was_starting = matches!(state, LinkState::Starting);
-            *state = LinkState::Down;
+            if was_starting {
+                *state = LinkState::Down;
+            }
             was_starting
         });
         if was_starting {
@@ -260,9 +266,6 @@ mod tests {
         assert!(ping().await.is_err());
         assert!(begun.elapsed() < settings.timeout * 4, "{:?}", begun.elapsed());
 
-        while !link.is_down() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
         let begun = std::time::Instant::now();
         for _ in 0..100 {
             assert!(ping().await.is_err());
