@@ -1,7 +1,6 @@
 //! The running edge: two public ports, one router, and an orderly end.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -184,8 +183,7 @@ impl Acceptor {
         let service = service_fn(|mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
             request.extensions_mut().insert(unread.clone());
-            let answer = self.router.clone().oneshot(request.map(axum::body::Body::new));
-            async move { answer.await.or_else(|never: Infallible| match never {}) as Result<_, Infallible> }
+            self.router.clone().oneshot(request.map(axum::body::Body::new))
         });
         let mut connection = pin!(self.protocols.serve_connection(TokioIo::new(socket), service));
         let ended = tokio::select! {
