@@ -32,6 +32,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Calls at once on one HTTP/2 connection.
 const CONCURRENT_STREAMS: u32 = 256;
+/// What an HTTP/2 client says first (RFC 9113 §3.4), and how long to wait for the rest of it.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const PREFACE_PAUSE: Duration = Duration::from_millis(5);
 /// The least that hyper can read HTTP/1 with.
 const MIN_HTTP1_BUFFER: usize = 8 * 1024;
 /// After a failure to accept, mostly for want of file descriptors, so long is waited for some to come back.
@@ -206,13 +209,10 @@ impl Acceptor {
         drop(permit);
     }
 
-    /// Waits for the first byte: until then hyper's own time limits have not begun.
+    /// Waits until a client has said enough to tell its protocol: until then hyper's own time limits have not begun.
     async fn begins_to_speak(&self, stream: &TcpStream) -> bool {
-        let mut first = [0; 1];
         tokio::select! {
-            peeked = tokio::time::timeout(self.header_timeout, stream.peek(&mut first)) => {
-                matches!(peeked, Ok(Ok(1..)))
-            }
+            spoken = tokio::time::timeout(self.header_timeout, tells_protocol(stream)) => matches!(spoken, Ok(Ok(true))),
             () = self.shutdown.begun() => false,
         }
     }
@@ -226,6 +226,20 @@ impl Acceptor {
             self.cut.cancel();
             self.connections.wait().await;
         }
+    }
+}
+
+/// Whether a client speaks HTTP/1 or has sent the whole preface of HTTP/2; false where it hangs up before.
+async fn tells_protocol(stream: &TcpStream) -> std::io::Result<bool> {
+    let mut first = [0; HTTP2_PREFACE.len()];
+    loop {
+        let length = stream.peek(&mut first).await?;
+        let may_become_preface = length < HTTP2_PREFACE.len() && HTTP2_PREFACE.starts_with(&first[..length]);
+        if length == 0 || !may_become_preface {
+            return Ok(length > 0);
+        }
+        // What was peeked at stays readable, so there is nothing to wait for but time.
+        tokio::time::sleep(PREFACE_PAUSE).await;
     }
 }
 
