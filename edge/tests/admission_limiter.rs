@@ -28,9 +28,12 @@ struct Admitted {
 async fn offer(limiter: &dyn Limiter, project: &str, events: u32, every: Duration, admitted: &Admitted) {
     let begun = Instant::now();
     let mut sent: u32 = 0;
+    // A limiter that stalls must fail the test, not hold it.
+    let give_up = RUN * 3;
     while begun.elapsed() < RUN {
         // Catching up where the machine was busy: the offer stays what it should be.
-        while every * sent <= begun.elapsed() {
+        while every * sent <= begun.elapsed().min(RUN) {
+            assert!(begun.elapsed() < give_up, "{sent} requests took {:?}", begun.elapsed());
             sent += 1;
             if limiter.admit(project, events).await.is_ok() {
                 admitted.requests.fetch_add(1, Ordering::Relaxed);

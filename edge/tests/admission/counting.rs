@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use gosight_edge::admission::{KeyStore, KeyStoreError, KeyUsage, PostgresKeys, StoredKey};
 
-pub struct CountingStore {
+pub(crate) struct CountingStore {
     inner: PostgresKeys,
     counts: Arc<Counts>,
 }
 
 #[derive(Default)]
-pub struct Counts {
+pub(crate) struct Counts {
     queries: AtomicU64,
     usage_writes: AtomicU64,
     fails: AtomicBool,
@@ -20,14 +20,14 @@ pub struct Counts {
 }
 
 impl CountingStore {
-    pub fn new(inner: PostgresKeys) -> Self {
+    pub(crate) fn new(inner: PostgresKeys) -> Self {
         Self {
             inner,
             counts: Arc::default(),
         }
     }
 
-    pub fn counts(&self) -> Arc<Counts> {
+    pub(crate) fn counts(&self) -> Arc<Counts> {
         Arc::clone(&self.counts)
     }
 
@@ -41,19 +41,19 @@ impl CountingStore {
 }
 
 impl Counts {
-    pub fn queries(&self) -> u64 {
+    pub(crate) fn queries(&self) -> u64 {
         self.queries.load(Ordering::SeqCst)
     }
 
-    pub fn usage_writes(&self) -> u64 {
+    pub(crate) fn usage_writes(&self) -> u64 {
         self.usage_writes.load(Ordering::SeqCst)
     }
 
-    pub fn fail(&self, fails: bool) {
+    pub(crate) fn fail(&self, fails: bool) {
         self.fails.store(fails, Ordering::SeqCst);
     }
 
-    pub fn stall(&self, time: Duration) {
+    pub(crate) fn stall(&self, time: Duration) {
         self.stall_ms.store(time.as_millis() as u64, Ordering::SeqCst);
     }
 }

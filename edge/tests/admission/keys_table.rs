@@ -5,18 +5,18 @@ use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
-pub struct KeysTable {
+pub(crate) struct KeysTable {
     pool: PgPool,
 }
 
-pub struct TestKey {
-    pub text: String,
-    pub id: Uuid,
-    pub project: Uuid,
+pub(crate) struct TestKey {
+    pub(crate) text: String,
+    pub(crate) id: Uuid,
+    pub(crate) project: Uuid,
 }
 
 impl KeysTable {
-    pub async fn connect() -> Self {
+    pub(crate) async fn connect() -> Self {
         let dsn = super::postgres().dsn;
         let pool = PgPoolOptions::new().max_connections(2).connect(dsn.reveal()).await;
         Self {
@@ -25,7 +25,7 @@ impl KeysTable {
     }
 
     /// A project and a key of its own.
-    pub async fn add_key(&self) -> TestKey {
+    pub(crate) async fn add_key(&self) -> TestKey {
         let key = TestKey {
             text: format!("gs_test_{}", Uuid::new_v4().simple()),
             id: Uuid::new_v4(),
@@ -40,7 +40,7 @@ impl KeysTable {
         key
     }
 
-    pub async fn insert_key(&self, key: &TestKey) {
+    pub(crate) async fn insert_key(&self, key: &TestKey) {
         sqlx::query(
             "INSERT INTO api_keys (id, project_id, key_hash, key_prefix, name) VALUES ($1, $2, $3, 'gs_', 'test')",
         )
@@ -52,18 +52,18 @@ impl KeysTable {
         .unwrap();
     }
 
-    pub async fn delete_key(&self, key: &TestKey) {
+    pub(crate) async fn delete_key(&self, key: &TestKey) {
         self.run("DELETE FROM api_keys WHERE id = $1 AND $2 = ''", key.id, "")
             .await;
     }
 
     /// `change` is an assignment that takes its value from `$2`.
-    pub async fn set_key(&self, key: &TestKey, change: &str, value: &str) {
+    pub(crate) async fn set_key(&self, key: &TestKey, change: &str, value: &str) {
         self.run(&format!("UPDATE api_keys SET {change} WHERE id = $1"), key.id, value)
             .await;
     }
 
-    pub async fn set_project(&self, key: &TestKey, change: &str, value: &str) {
+    pub(crate) async fn set_project(&self, key: &TestKey, change: &str, value: &str) {
         self.run(
             &format!("UPDATE projects SET {change} WHERE id = $1"),
             key.project,
@@ -73,7 +73,7 @@ impl KeysTable {
     }
 
     /// The key's counter, and whether `last_used_at` is of the last minute.
-    pub async fn request_count(&self, key: &TestKey) -> (i64, bool) {
+    pub(crate) async fn request_count(&self, key: &TestKey) -> (i64, bool) {
         let row = sqlx::query(
             "SELECT request_count, COALESCE(last_used_at > now() - interval '1 minute', false) AS lately \
              FROM api_keys WHERE id = $1",
@@ -85,7 +85,7 @@ impl KeysTable {
         (row.get("request_count"), row.get("lately"))
     }
 
-    pub async fn redis_value(key_hash: &str) -> Option<Vec<u8>> {
+    pub(crate) async fn redis_value(key_hash: &str) -> Option<Vec<u8>> {
         redis::cmd("GET")
             .arg(format!("gosight:key:v1:{key_hash}"))
             .query_async(&mut redis_connection().await)
@@ -93,7 +93,7 @@ impl KeysTable {
             .unwrap()
     }
 
-    pub async fn damage_redis_value(key_hash: &str) {
+    pub(crate) async fn damage_redis_value(key_hash: &str) {
         redis::cmd("SET")
             .arg(format!("gosight:key:v1:{key_hash}"))
             .arg(b"\xff damaged")
@@ -115,7 +115,7 @@ impl KeysTable {
     }
 }
 
-pub async fn redis_connection() -> redis::aio::MultiplexedConnection {
+pub(crate) async fn redis_connection() -> redis::aio::MultiplexedConnection {
     let settings = super::redis();
     let password = settings.password.reveal();
     let url = match password.is_empty() {

@@ -1,8 +1,8 @@
 //! What the tests of admission share: addresses of the real services, and waiting without sleeping on hope.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-pub mod counting;
-pub mod keys_table;
+pub(crate) mod counting;
+pub(crate) mod keys_table;
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use gosight_config::edge::{PostgresSettings, RedisSettings};
 use gosight_config::kafka::Secret;
 use tokio::net::TcpListener;
 
-pub fn postgres() -> PostgresSettings {
+pub(crate) fn postgres() -> PostgresSettings {
     PostgresSettings {
         dsn: Secret::new(address("POSTGRES_DSN")),
         max_connections: 4,
@@ -18,7 +18,7 @@ pub fn postgres() -> PostgresSettings {
     }
 }
 
-pub fn redis() -> RedisSettings {
+pub(crate) fn redis() -> RedisSettings {
     RedisSettings {
         addr: address("REDIS_ADDR"),
         password: Secret::new(std::env::var("REDIS_PASSWORD").unwrap_or_default()),
@@ -29,7 +29,7 @@ pub fn redis() -> RedisSettings {
 }
 
 /// A PostgreSQL that accepts connections and says nothing. It lives as long as its listener.
-pub async fn dead_postgres() -> (TcpListener, PostgresSettings) {
+pub(crate) async fn dead_postgres() -> (TcpListener, PostgresSettings) {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap();
     let settings = PostgresSettings {
@@ -41,7 +41,7 @@ pub async fn dead_postgres() -> (TcpListener, PostgresSettings) {
 }
 
 /// Asks until the answer is yes, and fails when it is not within the limit.
-pub async fn eventually(limit: Duration, mut question: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(limit: Duration, mut question: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     loop {
         if question().await {

@@ -170,7 +170,7 @@ impl CachedKey {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use redis::Value;
 
