@@ -70,7 +70,7 @@ pub struct EnrichedEvent<'a> {
 pub type Properties<'a> = BTreeMap<Cow<'a, str>, Cow<'a, RawValue>>;
 
 /// The page on which an event happened. Sizes are CSS pixels.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Page<'a> {
     /// Full URL.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,4 +96,7 @@ pub struct Page<'a> {
     /// Height of the screen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub screen_height: Option<i64>,
+    /// Fields of the page that the contract does not know, as they came.
+    #[serde(flatten)]
+    pub other: Properties<'a>,
 }

@@ -1,23 +1,43 @@
 //! The pure core: a staged record, the assets and the partition's window of ids give one outcome per event. No I/O, no clock,
 //! no failure: whatever is wrong with a record or an event becomes a reject of that record or event.
+//!
+//! A record goes through [`read`] (decode, validate, ids), the window, [`enrich`] and [`encode`]. docs/events.md says what a valid
+//! event is.
 
 mod assets;
+mod catalogue;
+mod decode;
+mod encode;
+mod enrich;
+mod event;
 mod geo;
+mod ids;
+mod json;
 mod outcome;
+mod problems;
+mod read;
 mod rules;
 mod user_agents;
+mod validate;
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use gosight_eventlog::LogRecord;
+use gosight_schemas::{DecodeError, Origin, RawBatch, RejectCode, Stage, decode_raw_batch, topics};
 use uuid::Uuid;
+
+use encode::{Original, Rejecter, metric_name, raw_value};
+use enrich::Facts;
+use read::{ReadBatch, ReadEvent, Refused, ValidEvent};
 
 pub use assets::Assets;
 pub use geo::{GeoError, GeoReader, Place};
 pub use outcome::{DuplicateOutput, EventOutput, Outcome, Processed, RejectOutput};
 pub use rules::Rules;
-pub use user_agents::UserAgents;
+pub use user_agents::{Agent, UserAgents, is_library};
 
 /// The ids that came lately in one partition.
 pub trait DedupeWindow {
@@ -25,21 +45,166 @@ pub trait DedupeWindow {
     fn seen(&mut self, event_id: Uuid, append_time_ms: i64) -> bool;
 }
 
-/// Turns a staged record into one outcome per event. The window is asked for valid events only, in their order. `now_ms` (Unix
-/// ms) only dates rejects.
+/// Turns a staged record into one outcome per event; a record that can't be read gives one reject of the whole, under index 0. The
+/// window is asked for valid events only, in their order. `now_ms` (Unix ms) only dates rejects.
 pub fn process(record: &LogRecord, assets: &Assets, window: &mut dyn DedupeWindow, now_ms: i64) -> Processed {
-    let _ = (assets, window, now_ms);
-    Processed {
-        batch_id: Arc::default(),
-        project_id: Arc::default(),
-        session_key: record.key.clone().unwrap_or_default(),
-        received_at: record.timestamp_ms,
-        outcomes: Vec::new(),
+    let batch = match staged_batch(record) {
+        Ok(batch) => batch,
+        Err(refused) => {
+            let rejecter = Rejecter::new(record, assets, now_ms);
+            return unread(record, None, &rejecter, refused, &record.value);
+        }
+    };
+    let rejecter = Rejecter::new(record, assets, now_ms).of_batch(&batch);
+    match events_of(&batch, assets) {
+        Ok(read) => processed(record, &batch, read, &rejecter, window),
+        Err(refused) => unread(record, Some(&batch), &rejecter, refused, &batch.body),
     }
 }
 
 /// The ids of a staged record's valid events, in order: what [`process`] would ask the window for.
 pub fn valid_ids(record: &LogRecord, assets: &Assets) -> Vec<Uuid> {
-    let _ = (record, assets);
-    Vec::new()
+    let Ok(batch) = staged_batch(record) else {
+        return Vec::new();
+    };
+    let Ok(read) = events_of(&batch, assets) else {
+        return Vec::new();
+    };
+    let valid = read.events.iter().filter_map(|event| event.result.as_ref().ok());
+    valid.map(|valid| valid.id.id).collect()
+}
+
+fn staged_batch(record: &LogRecord) -> Result<RawBatch, Refused> {
+    let decoded = guarded(Stage::Staging, || decode_raw_batch(&record.value))?;
+    decoded.map_err(|error| {
+        let code = match &error {
+            DecodeError::UnknownSchema { .. } => RejectCode::UnknownSchema,
+            DecodeError::NotSingleObject | DecodeError::Malformed(_) => RejectCode::UndecodableRecord,
+        };
+        Refused::because(Stage::Staging, code, error.to_string())
+    })
+}
+
+fn events_of<'a>(batch: &'a RawBatch, assets: &Assets) -> Result<ReadBatch<'a>, Refused> {
+    let read = guarded(Stage::Decode, || read::batch(batch, &assets.rules))?;
+    read.map_err(|reason| Refused::because(Stage::Staging, RejectCode::UndecodableRecord, reason))
+}
+
+fn processed(
+    record: &LogRecord,
+    batch: &RawBatch,
+    read: ReadBatch<'_>,
+    rejecter: &Rejecter<'_>,
+    window: &mut dyn DedupeWindow,
+) -> Processed {
+    let assets = rejecter.assets();
+    let facts = guarded(Stage::Enrich, || Facts::of(batch, &read.facts, assets));
+    let rejecter = rejecter.with_facts(&read.facts);
+    let outcome = |(index, event): (u32, ReadEvent<'_>)| {
+        let ReadEvent { encoded, result } = event;
+        let origin = || Origin {
+            topic: Arc::clone(&record.position.topic),
+            partition: record.position.partition,
+            offset: record.position.offset,
+            index,
+        };
+        let original = Original::Event(&encoded);
+        let valid = match result {
+            Ok(valid) => valid,
+            Err(refused) => return Outcome::Reject(rejecter.reject(index, refused, original)),
+        };
+        let event_id = valid.id.id;
+        if window.seen(event_id, record.timestamp_ms) {
+            return Outcome::Duplicate(DuplicateOutput {
+                origin: origin(),
+                event_id,
+            });
+        }
+        let event_type = metric_name(&valid.event.event_type);
+        let size = encoded.bytes().len();
+        let facts = facts.as_ref().map_err(Refused::clone);
+        match facts.and_then(|facts| enriched(valid, batch, facts, size, &assets.rules)) {
+            Ok(value) => Outcome::Event(EventOutput {
+                origin: origin(),
+                event_id,
+                event_type,
+                value,
+            }),
+            Err(refused) => Outcome::Reject(rejecter.reject(index, refused, original)),
+        }
+    };
+    Processed {
+        batch_id: batch.batch_id.as_str().into(),
+        project_id: batch.project_id.as_str().into(),
+        session_key: session_key(record, Some(batch)),
+        received_at: batch.received_at,
+        outcomes: (0..).zip(read.events).map(outcome).collect(),
+    }
+}
+
+/// The value for the raw topic, or why there can be none.
+fn enriched<'a>(
+    valid: ValidEvent<'a>,
+    batch: &'a RawBatch,
+    facts: &'a Facts<'a>,
+    size: usize,
+    rules: &Rules,
+) -> Result<Bytes, Refused> {
+    let value = guarded(Stage::Enrich, || raw_value(valid, batch, facts, size))?.map_err(|error| {
+        let message = format!("the event could not be written as JSON: {error}");
+        Refused::because(Stage::Publish, RejectCode::InternalError, message)
+    })?;
+    if value.len() <= rules.max_raw_value {
+        return Ok(value);
+    }
+    let message = format!(
+        "the enriched event has {} bytes; at most {} fit the raw topic: send less in one event",
+        value.len(),
+        rules.max_raw_value
+    );
+    Err(Refused::because(Stage::Publish, RejectCode::OutputTooLarge, message))
+}
+
+/// The one reject of a record whose events can't be told apart.
+fn unread(
+    record: &LogRecord,
+    batch: Option<&RawBatch>,
+    rejecter: &Rejecter<'_>,
+    refused: Refused,
+    original: &[u8],
+) -> Processed {
+    let reject = rejecter.reject(0, refused, Original::Unreadable(original));
+    Processed {
+        batch_id: batch.map(|batch| batch.batch_id.as_str().into()).unwrap_or_default(),
+        project_id: batch.map(|batch| batch.project_id.as_str().into()).unwrap_or_default(),
+        session_key: session_key(record, batch),
+        received_at: batch.map_or(record.timestamp_ms, |batch| batch.received_at),
+        outcomes: vec![Outcome::Reject(reject)],
+    }
+}
+
+/// The staging key; made anew only where a record came without.
+fn session_key(record: &LogRecord, batch: Option<&RawBatch>) -> Bytes {
+    match (&record.key, batch) {
+        (Some(key), _) => key.clone(),
+        (None, Some(batch)) if batch.session_id.is_empty() => {
+            topics::session_key(&batch.project_id, &batch.batch_id).into()
+        }
+        (None, Some(batch)) => topics::session_key(&batch.project_id, &batch.session_id).into(),
+        (None, None) => Bytes::new(),
+    }
+}
+
+/// Runs a step so that a defect of ours ends as a reject and never stops the partition.
+fn guarded<T>(stage: Stage, step: impl FnOnce() -> T) -> Result<T, Refused> {
+    catch_unwind(AssertUnwindSafe(step)).map_err(|panic| {
+        let message = format!("a defect of the enricher: {}; report it", panic_text(&*panic));
+        Refused::because(stage, RejectCode::InternalError, message)
+    })
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("it panicked")
 }

@@ -1,0 +1,59 @@
+//! The body `{project_key, session_id, user_id?, events, sent_at?, device?, timezone?, language?, …}`.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::batch_properties::{BatchProperties, MAX_TEXT};
+use super::{Body, json_device};
+use crate::core::event::{BatchFacts, Encoded};
+use crate::core::json::{self, Kind};
+
+/// A device of more bytes is left out of rejects.
+const MAX_DEVICE: usize = 4096;
+
+pub(super) fn read(body: &[u8]) -> Result<Body<'_>, String> {
+    let text = std::str::from_utf8(body).map_err(|error| format!("the JSON body is no UTF-8: {error}"))?;
+    let fields = json::fields(text).map_err(|error| format!("the JSON body could not be read: {error}"))?;
+    let mut events = None;
+    let mut facts = BatchFacts::default();
+    let mut unknown = BatchProperties::default();
+    for field in fields {
+        match &*field.name {
+            "events" => events = Some(field.value),
+            // The edge has read these, and they stand in the staged record.
+            "project_key" | "session_id" | "user_id" | "sent_at" => {}
+            "device" => {
+                let understood = json_device::read(field.value, &mut facts.device);
+                if field.value.get().len() <= MAX_DEVICE && json::kind(field.value) == Kind::Object {
+                    facts.device_json = Some(json::readable(field.value));
+                }
+                if !understood {
+                    unknown.keep(field.name, json::readable(field.value));
+                }
+            }
+            "timezone" => read_text(&mut facts.timezone, field, &mut unknown),
+            "language" => read_text(&mut facts.language, field, &mut unknown),
+            _ => unknown.keep(field.name, json::readable(field.value)),
+        }
+    }
+    facts.properties = unknown.into_properties();
+    let events = events.ok_or("the JSON body has no field events")?;
+    let events = json::elements(events).map_err(|error| format!("the field events is no array: {error}"))?;
+    Ok(Body {
+        events: events.into_iter().map(Encoded::Json).collect(),
+        facts,
+    })
+}
+
+fn read_text<'a>(slot: &mut Option<Cow<'a, str>>, field: json::Field<'a>, unknown: &mut BatchProperties<'a>) {
+    match text_of(field.value) {
+        Some(text) => *slot = Some(text).filter(|text| !text.is_empty()),
+        None if json::kind(field.value) == Kind::Null => {}
+        None => unknown.keep(field.name, json::readable(field.value)),
+    }
+}
+
+fn text_of(value: &RawValue) -> Option<Cow<'_, str>> {
+    json::text(value).filter(|text| text.len() <= MAX_TEXT)
+}

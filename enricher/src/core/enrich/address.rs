@@ -1,0 +1,73 @@
+//! The client's address, after the project's privacy rules.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use gosight_config::enricher::AnonymizedIp;
+use gosight_schemas::{EnrichedEvent, RawBatch};
+
+use crate::core::assets::Assets;
+use crate::core::rules::Rules;
+
+/// What may leave of the address.
+pub(super) struct Address {
+    public: Option<String>,
+}
+
+impl Address {
+    pub(super) fn of(batch: &RawBatch, assets: &Assets) -> Self {
+        Self {
+            public: public_address(batch, &assets.rules),
+        }
+    }
+
+    pub(super) fn add<'a>(&'a self, event: &mut EnrichedEvent<'a>) {
+        event.client_ip = self.public.as_deref().map(Cow::Borrowed);
+    }
+}
+
+/// The address as it may leave us, on raw and on errors.
+pub(in crate::core) fn public_address(batch: &RawBatch, rules: &Rules) -> Option<String> {
+    if batch.privacy.anonymize_ip {
+        anonymous(batch, rules.anonymized_ip)
+    } else {
+        batch.client_ip.clone()
+    }
+}
+
+/// The staged address, in full; look-ups only.
+pub(super) fn full(batch: &RawBatch) -> Option<IpAddr> {
+    let address: IpAddr = batch.client_ip.as_deref()?.parse().ok()?;
+    Some(address.to_canonical())
+}
+
+/// What can't be parsed can't be truncated, and is left out.
+fn anonymous(batch: &RawBatch, way: AnonymizedIp) -> Option<String> {
+    match way {
+        AnonymizedIp::Remove => None,
+        AnonymizedIp::Truncate => full(batch).map(|address| truncated(address).to_string()),
+    }
+}
+
+/// Without the last octet of an IPv4 address, or the last 80 bits of an IPv6 address.
+fn truncated(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() & !0xff).into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 80 << 80).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::truncated;
+
+    #[test]
+    fn the_last_octet_or_80_bits_go() {
+        for (full, expected) in [
+            ("203.0.113.77", "203.0.113.0"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1::"),
+        ] {
+            assert_eq!(truncated(full.parse().unwrap()).to_string(), expected);
+        }
+    }
+}
