@@ -1,6 +1,6 @@
 //! The running edge: two public ports, one router, and an orderly end.
 
-use std::convert::Infallible;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,6 +16,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -30,12 +32,16 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Calls at once on one HTTP/2 connection.
 const CONCURRENT_STREAMS: u32 = 256;
+/// What an HTTP/2 client says first (RFC 9113 §3.4), and how long to wait for the rest of it.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const PREFACE_PAUSE: Duration = Duration::from_millis(5);
 /// The least that hyper can read HTTP/1 with.
 const MIN_HTTP1_BUFFER: usize = 8 * 1024;
 /// After a failure to accept, mostly for want of file descriptors, so long is waited for some to come back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How often the log is asked for its health, and how long it may take to answer.
-const LOG_PROBE: Duration = Duration::from_secs(1);
+/// How often each component is asked for its health.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the log may take to answer.
 const LOG_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the edge is made of.
@@ -81,10 +87,20 @@ pub enum EdgeError {
 /// A port's task crashed.
 pub async fn serve(parts: EdgeParts, listeners: Listeners, shutdown: Shutdown) -> Result<(), EdgeError> {
     let settings = &parts.settings;
-    let latch = parts.readiness.latch(parts.log_name);
-    let probe = tokio::spawn(watch_log(Arc::clone(&parts.log), latch));
+    let keys = parts.keys.clone();
+    let mut background = JoinSet::new();
+    background.spawn(watch_log(Arc::clone(&parts.log), parts.readiness.latch(parts.log_name)));
+    background.spawn(watch_keys(keys.clone(), parts.readiness.latch("keys")));
+    background.spawn(watch_limiter(
+        Arc::clone(&parts.limiter),
+        parts.readiness.latch("limiter"),
+    ));
+    let usage = tokio::spawn({
+        let (keys, shutdown) = (keys.clone(), shutdown.clone());
+        async move { keys.write_usage(shutdown).await }
+    });
     let ingest = Arc::new(Ingest::new(parts.keys, parts.limiter, parts.log, settings));
-    let budget = tokio::spawn(measure_budget(Arc::clone(&ingest)));
+    background.spawn(measure_budget(Arc::clone(&ingest)));
     let context = Context::new(ingest, parts.readiness, shutdown.clone(), settings);
     let acceptor = Arc::new(Acceptor::new(
         transport::router(&context, settings),
@@ -96,13 +112,14 @@ pub async fn serve(parts: EdgeParts, listeners: Listeners, shutdown: Shutdown) -
     let grpc = tokio::spawn(Arc::clone(&acceptor).accept(listeners.grpc));
     let (http, grpc) = tokio::join!(ended("http", http, &shutdown), ended("grpc", grpc, &shutdown));
     acceptor.drain(settings.server.shutdown_timeout).await;
-    probe.abort();
-    budget.abort();
+    background.shutdown().await;
+    usage.abort();
+    keys.flush_usage().await;
     http.and(grpc)
 }
 
 /// A port that crashes takes the process down in order: half an edge is found by nobody.
-async fn ended(port: &'static str, task: tokio::task::JoinHandle<()>, shutdown: &Shutdown) -> Result<(), EdgeError> {
+async fn ended(port: &'static str, task: JoinHandle<()>, shutdown: &Shutdown) -> Result<(), EdgeError> {
     let result = task.await;
     shutdown.begin();
     result.map_err(|error| EdgeError::Crashed { port, error })
@@ -133,28 +150,28 @@ impl Acceptor {
         }
     }
 
-    /// Accepts until the shutdown begins. At the limit of connections new ones wait in the system's queue.
+    /// Accepts until the shutdown begins. At the limit of connections one more is accepted on each port, to be served when another
+    /// ends; the rest wait in the system's queue. (A permit taken before would be kept from the other port while this one is idle.)
     async fn accept(self: Arc<Self>, listener: TcpListener) {
         loop {
-            let next = async {
-                let permit = Arc::clone(&self.permits).acquire_owned().await;
-                (permit, listener.accept().await)
-            };
-            let (permit, accepted) = tokio::select! {
+            let accepted = tokio::select! {
                 () = self.shutdown.begun() => return,
-                next = next => next,
+                accepted = listener.accept() => accepted,
             };
-            match (permit, accepted) {
-                (Ok(permit), Ok((stream, peer))) => {
-                    let connection = Arc::clone(&self).serve(stream, peer, permit);
-                    self.connections.spawn(connection);
-                }
-                (Ok(_), Err(error)) => {
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
                 }
-                (Err(_closed), _) => return,
-            }
+            };
+            let permit = tokio::select! {
+                () = self.shutdown.begun() => return,
+                permit = Arc::clone(&self.permits).acquire_owned() => permit,
+            };
+            let Ok(permit) = permit else { return };
+            self.connections.spawn(Arc::clone(&self).serve(stream, peer, permit));
         }
     }
 
@@ -169,8 +186,7 @@ impl Acceptor {
         let service = service_fn(|mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
             request.extensions_mut().insert(unread.clone());
-            let answer = self.router.clone().oneshot(request.map(axum::body::Body::new));
-            async move { answer.await.or_else(|never: Infallible| match never {}) as Result<_, Infallible> }
+            self.router.clone().oneshot(request.map(axum::body::Body::new))
         });
         let mut connection = pin!(self.protocols.serve_connection(TokioIo::new(socket), service));
         let ended = tokio::select! {
@@ -193,13 +209,10 @@ impl Acceptor {
         drop(permit);
     }
 
-    /// Waits for the first byte: until then hyper's own time limits have not begun.
+    /// Waits until a client has said enough to tell its protocol: until then hyper's own time limits have not begun.
     async fn begins_to_speak(&self, stream: &TcpStream) -> bool {
-        let mut first = [0; 1];
         tokio::select! {
-            peeked = tokio::time::timeout(self.header_timeout, stream.peek(&mut first)) => {
-                matches!(peeked, Ok(Ok(1..)))
-            }
+            spoken = tokio::time::timeout(self.header_timeout, tells_protocol(stream)) => matches!(spoken, Ok(Ok(true))),
             () = self.shutdown.begun() => false,
         }
     }
@@ -213,6 +226,20 @@ impl Acceptor {
             self.cut.cancel();
             self.connections.wait().await;
         }
+    }
+}
+
+/// Whether a client speaks HTTP/1 or has sent the whole preface of HTTP/2; false where it hangs up before.
+async fn tells_protocol(stream: &TcpStream) -> std::io::Result<bool> {
+    let mut first = [0; HTTP2_PREFACE.len()];
+    loop {
+        let length = stream.peek(&mut first).await?;
+        let may_become_preface = length < HTTP2_PREFACE.len() && HTTP2_PREFACE.starts_with(&first[..length]);
+        if length == 0 || !may_become_preface {
+            return Ok(length > 0);
+        }
+        // What was peeked at stays readable, so there is nothing to wait for but time.
+        tokio::time::sleep(PREFACE_PAUSE).await;
     }
 }
 
@@ -237,10 +264,9 @@ fn protocols(settings: &EdgeSettings) -> auto::Builder<TokioExecutor> {
 
 /// Says whether the log works. Without it every batch is refused, and the balancer should know.
 async fn watch_log(log: Arc<dyn EventLog>, latch: Latch) {
-    let mut ticks = tokio::time::interval(LOG_PROBE);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut probes = probes();
     loop {
-        ticks.tick().await;
+        probes.tick().await;
         match log.health(LOG_PROBE_TIMEOUT).await {
             Ok(()) => latch.ready(),
             Err(error) => latch.unready(error.to_string()),
@@ -248,12 +274,50 @@ async fn watch_log(log: Arc<dyn EventLog>, latch: Latch) {
     }
 }
 
+/// Says whether keys can be checked. Until their database has answered once we may know none; later, known ones are served.
+async fn watch_keys(keys: KeyDirectory, latch: Latch) {
+    let mut probes = probes();
+    loop {
+        probes.tick().await;
+        match keys.check().await {
+            Ok(()) => break,
+            Err(error) => latch.unready(error.to_string()),
+        }
+    }
+    loop {
+        show(&latch, keys.degradation().map(Cow::Owned));
+        probes.tick().await;
+    }
+}
+
+/// Says whether the rates are counted as they should be.
+async fn watch_limiter(limiter: Arc<dyn Limiter>, latch: Latch) {
+    let mut probes = probes();
+    loop {
+        probes.tick().await;
+        show(&latch, limiter.degradation());
+    }
+}
+
+fn show(latch: &Latch, degradation: Option<Cow<'static, str>>) {
+    match degradation {
+        None => latch.ready(),
+        Some(detail) => latch.degraded(detail),
+    }
+}
+
+fn probes() -> Interval {
+    let mut probes = tokio::time::interval(PROBE_INTERVAL);
+    probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    probes
+}
+
 async fn measure_budget(ingest: Arc<Ingest>) {
     let in_flight = metrics::gauge!("edge_bytes_in_flight");
     let capacity = metrics::gauge!("edge_bytes_in_flight_limit");
-    let mut ticks = tokio::time::interval(LOG_PROBE);
+    let mut probes = probes();
     loop {
-        ticks.tick().await;
+        probes.tick().await;
         in_flight.set(ingest.budget.in_flight() as f64);
         capacity.set(ingest.budget.capacity() as f64);
     }

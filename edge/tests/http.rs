@@ -146,15 +146,14 @@ async fn bodies_that_can_not_be_read_are_400() {
     for (body, reason) in [
         (&b"not json"[..], "invalid_json"),
         (b"", "invalid_json"),
+        (b"\xff\xfe", "invalid_json"),
         (b"{}", "invalid_field"),
         (br#"{"events":{}}"#, "invalid_field"),
-        (b"[[[[[1]]]]]", "invalid_json"),
-        (b"\xff\xfe", "invalid_json"),
+        (b"[[[[[1]]]]]", "invalid_field"),
     ] {
         let answer = edge.post("/v1/events", body.to_vec()).await;
-        assert_eq!(answer.status, 400, "{body:?}: {answer:?}");
-        if reason == "invalid_json" && !body.starts_with(b"[") {
-            assert_refused(&answer, 400, reason);
+        assert_refused(&answer, 400, reason);
+        if reason == "invalid_json" {
             assert_eq!(answer.json()["errors"], json!(["Invalid JSON"]));
         }
     }
@@ -427,12 +426,15 @@ async fn a_replay_chunk_stands_on_its_topic_keyed_by_session() {
 #[tokio::test]
 async fn a_refused_chunk_has_the_answer_of_its_route() {
     let edge = Edge::start().await;
-    let chunk = json!({ "project_key": "gs_nobody", "session_id": "s", "chunk_index": 0, "events": [] });
+    let mut chunk = json!({
+        "project_key": "gs_nobody", "session_id": "s", "chunk_index": 0, "timestamp_start": 1, "timestamp_end": 2,
+        "events": [], "has_full_snapshot": false
+    });
     let answer = edge.post("/v1/replay", chunk.to_string()).await;
     assert_eq!(answer.status, 401, "{answer:?}");
     assert_eq!(answer.text, r#"{"success":false,"message":"Invalid API key"}"#);
-    let nameless = json!({ "project_key": KEY, "chunk_index": 0, "events": [] });
-    let answer = edge.post("/v1/replay", nameless.to_string()).await;
+    chunk["session_id"] = json!("");
+    let answer = edge.post("/v1/replay", chunk.to_string()).await;
     assert_eq!(
         (answer.status, answer.header("x-gosight-reason")),
         (400, Some("invalid_field")),

@@ -76,7 +76,7 @@ async fn a_client_that_says_nothing_is_not_kept() {
     let mut settings = EdgeSettings::default();
     settings.limits.header_timeout = Duration::from_millis(200);
     let edge = Edge::start_with(settings).await;
-    for said in [&b""[..], b"POST /v1/events HTTP/1.1\r\nhost: "] {
+    for said in [&b""[..], b"POST /v1/events HTTP/1.1\r\nhost: ", b"PRI * HTTP/2.0\r\n"] {
         let mut stream = TcpStream::connect(edge.http.trim_start_matches("http://"))
             .await
             .unwrap();

@@ -68,10 +68,10 @@ impl http_body::Body for MeteredBody {
                 Ok(frame) => frame,
                 Err(error) => return Some(Err(Status::from_error(error.into()))),
             };
-            if let Some(data) = frame.data_ref() {
-                if let Err(status) = self.meter.take(data.len()) {
-                    return Some(Err(status));
-                }
+            if let Some(data) = frame.data_ref()
+                && let Err(status) = self.meter.take(data.len())
+            {
+                return Some(Err(status));
             }
             Some(Ok(frame))
         })

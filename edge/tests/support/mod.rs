@@ -1,6 +1,6 @@
 //! An edge on ports of its own, over a log in memory that can fail as the test wishes, and clients that speak to it.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 pub mod frames;
 pub mod log;
