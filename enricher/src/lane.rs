@@ -1,23 +1,36 @@
-//! One lane's loop: poll, process, commit, strictly in order for its partitions.
+//! One lane's loop: poll, process, publish and commit, strictly in order for its partitions.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use gosight_eventlog::{Lane, LaneError, LaneOptions, LogError, LogRecord, NewRecord, PollLimit, Polled};
-use gosight_lifecycle::Shutdown;
+use futures::{StreamExt, TryStreamExt, stream};
+use gosight_eventlog::{Assigned, Lane, LaneError, LaneOptions, LogError, LogRecord, NewRecord, PollLimit, Polled};
+use gosight_lifecycle::{Latch, Shutdown};
 
 use crate::EnricherParts;
+use crate::breaker::Breaker;
+use crate::core::Assets;
 use crate::outputs::{Counts, OutputTopics, outputs_of};
 use crate::partitions::{OutOfOrder, Partitions};
 use crate::prime::primed_window;
+use crate::topic_limits::{NoSmaller, tightened};
+
+/// Windows that are read at the same time when several partitions come at once.
+const PRIMED_AT_ONCE: usize = 4;
+/// A lane that has been given no partition for so long is ready all the same: there are more lanes than partitions.
+const READY_WITHOUT_PARTITIONS: Duration = Duration::from_secs(5);
 
 /// A lane at work.
 pub(crate) struct LaneTask {
     parts: Arc<EnricherParts>,
+    /// The process's assets, with tighter limits where a topic turned out to have them.
+    assets: Arc<Assets>,
     topics: Arc<OutputTopics>,
     lane: Box<dyn Lane>,
     partitions: Partitions,
     limit: PollLimit,
+    breaker: Breaker,
+    latch: Latch,
 }
 
 /// Why a lane stopped.
@@ -25,30 +38,34 @@ pub(crate) struct LaneTask {
 pub(crate) enum LaneFailure {
     /// The transaction, or the membership.
     #[error("{0}")]
-    Lane(LaneError),
+    Lane(#[from] LaneError),
     /// Opening it, or reading the window of a new partition.
     #[error("{0}")]
-    Log(LogError),
+    Log(#[from] LogError),
     /// The order sentinel.
     #[error("{0}")]
     OutOfOrder(#[from] OutOfOrder),
     /// A record of a partition that was never assigned.
     #[error("record {0} came from a partition that this lane was never given")]
     Unassigned(String),
+    /// An output that can't be made small enough.
+    #[error("{0}")]
+    NoSmaller(#[from] NoSmaller),
     /// Processing panicked outside of a batch.
     #[error("processing crashed: {0}")]
     Crashed(#[from] tokio::task::JoinError),
 }
 
-/// What one round of processing gives.
-struct Processed {
-    partitions: Partitions,
-    outputs: Result<(Vec<NewRecord>, Counts), LaneFailure>,
+/// What the records of one transaction turn into.
+struct Round {
+    records: Vec<LogRecord>,
+    outputs: Vec<NewRecord>,
+    counts: Counts,
 }
 
 impl LaneTask {
     /// Joins the group as lane `number` of this process.
-    pub(crate) async fn open(parts: &Arc<EnricherParts>, number: u32) -> Result<Self, LaneFailure> {
+    pub(crate) async fn open(parts: &Arc<EnricherParts>, number: u32, latch: Latch) -> Result<Self, LaneFailure> {
         let settings = &parts.settings;
         let consumer = &settings.consumer;
         let options = LaneOptions {
@@ -61,6 +78,7 @@ impl LaneTask {
         let lane = parts.log.lane(options).await?;
         let max_entries = usize::try_from(settings.dedupe.max_entries).unwrap_or(usize::MAX);
         Ok(Self {
+            assets: Arc::clone(&parts.assets),
             topics: Arc::new(OutputTopics::new(&settings.kafka.topics)),
             partitions: Partitions::new(settings.dedupe.window, max_entries),
             limit: PollLimit {
@@ -68,15 +86,30 @@ impl LaneTask {
                 max_bytes: usize::try_from(settings.transaction.max_bytes.as_u64()).unwrap_or(usize::MAX),
                 max_wait: settings.transaction.max_wait,
             },
+            breaker: Breaker::new(Instant::now()),
             parts: Arc::clone(parts),
             lane,
+            latch,
         })
     }
 
-    /// Works until the shutdown begins, then leaves the group.
+    /// Works until the shutdown begins, then leaves the group, as it does after a failure.
     pub(crate) async fn run(mut self, shutdown: &Shutdown) -> Result<(), LaneFailure> {
+        let worked = self.work(shutdown).await;
+        let closed = self.lane.close().await;
+        worked?;
+        Ok(closed?)
+    }
+
+    async fn work(&mut self, shutdown: &Shutdown) -> Result<(), LaneFailure> {
+        let opened = Instant::now();
+        let mut is_ready = false;
         while !shutdown.has_begun() {
-            let polled = match self.lane.poll(self.limit).await {
+            let limit = PollLimit {
+                max_records: self.breaker.max_batches(self.limit.max_records),
+                ..self.limit
+            };
+            let polled = match self.lane.poll(limit).await {
                 Ok(polled) => polled,
                 Err(LaneError::Aborted { reason }) => {
                     self.aborted(&reason);
@@ -84,58 +117,99 @@ impl LaneTask {
                 }
                 Err(error) => return Err(error.into()),
             };
-            self.settle_assignment(&polled).await?;
+            tokio::select! {
+                settled = self.settle_assignment(&polled) => settled?,
+                () = shutdown.begun() => return Ok(()),
+            }
+            if !is_ready && (!polled.assigned.is_empty() || opened.elapsed() >= READY_WITHOUT_PARTITIONS) {
+                self.latch.ready();
+                is_ready = true;
+            }
             if !polled.records.is_empty() {
-                self = self.transact(polled.records).await?;
+                self.transact(polled.records, shutdown).await?;
             }
         }
-        Ok(self.lane.close().await?)
+        Ok(())
     }
 
+    /// Forgets what left and reads the windows of what came, before the first record of it.
     async fn settle_assignment(&mut self, polled: &Polled) -> Result<(), LaneFailure> {
         for partition in &polled.revoked {
             tracing::info!(partition, "partition revoked");
             self.partitions.revoke(*partition);
         }
-        for assigned in &polled.assigned {
-            let started = Instant::now();
-            let window = primed_window(&self.parts, *assigned, &self.partitions).await?;
-            tracing::info!(
-                partition = assigned.partition,
-                next_offset = assigned.next_offset,
-                window_ids = window.len(),
-                primed_in = ?started.elapsed(),
-                "partition assigned"
-            );
-            self.partitions.assign(assigned.partition, assigned.next_offset, window);
+        let (parts, template) = (&self.parts, &self.partitions);
+        let started = Instant::now();
+        let primed: Vec<_> = stream::iter(polled.assigned.iter().copied())
+            .map(|assigned| async move {
+                let window = primed_window(parts, assigned, template).await?;
+                Ok::<_, LaneFailure>((assigned, window))
+            })
+            .buffer_unordered(PRIMED_AT_ONCE)
+            .try_collect()
+            .await?;
+        for (Assigned { partition, next_offset }, window) in primed {
+            let (ids, primed_in) = (window.len(), started.elapsed());
+            tracing::info!(partition, next_offset, ids, ?primed_in, "partition assigned");
+            self.partitions.assign(partition, next_offset, window);
         }
         Ok(())
     }
 
     /// Processes the records and commits what came out of them, or puts everything back.
-    async fn transact(mut self, records: Vec<LogRecord>) -> Result<Self, LaneFailure> {
+    async fn transact(&mut self, mut records: Vec<LogRecord>, shutdown: &Shutdown) -> Result<(), LaneFailure> {
         let started = Instant::now();
-        let processed = {
-            let (parts, topics, partitions) = (Arc::clone(&self.parts), Arc::clone(&self.topics), self.partitions);
-            // Tens of milliseconds of pure computing: not on a thread that serves sockets.
-            tokio::task::spawn_blocking(move || process(&parts, &topics, partitions, &records)).await?
-        };
-        self.partitions = processed.partitions;
-        let (outputs, counts) = processed.outputs?;
-        match self.lane.commit(outputs).await {
-            Ok(()) => {
-                let early = self.partitions.keep();
-                counts.record();
-                metrics::counter!("enricher_transactions_total", "outcome" => "committed").increment(1);
-                metrics::counter!("enricher_dedupe_early_evictions_total").increment(early);
-                metrics::histogram!("enricher_transaction_seconds").record(started.elapsed());
-                let (_, ids) = self.partitions.totals();
-                metrics::gauge!("enricher_dedupe_ids").set(ids as f64);
+        loop {
+            let round = self.process(records).await?;
+            let (batches, faults) = (round.counts.batches(), round.counts.faults());
+            if let Err(pause) = self.breaker.check(batches, faults, Instant::now()) {
+                return self.pause(pause, &round.counts, shutdown).await;
             }
-            Err(LaneError::Aborted { reason }) => self.aborted(&reason),
-            Err(error) => return Err(error.into()),
+            match self.lane.commit(round.outputs).await {
+                Ok(()) => {
+                    self.committed(&round.counts, started);
+                    return Ok(());
+                }
+                Err(LaneError::OutputTooLarge { topic, size, limit }) => {
+                    self.partitions.discard();
+                    self.tighten(&topic, size, limit)?;
+                    records = round.records;
+                }
+                Err(LaneError::Aborted { reason }) => {
+                    self.aborted(&reason);
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        Ok(self)
+    }
+
+    async fn process(&mut self, records: Vec<LogRecord>) -> Result<Round, LaneFailure> {
+        let (assets, topics) = (Arc::clone(&self.assets), Arc::clone(&self.topics));
+        let mut partitions = self.partitions.take();
+        // Tens of milliseconds of pure computing: not on a thread that serves sockets.
+        let (partitions, round) = tokio::task::spawn_blocking(move || {
+            let round = process(&assets, &topics, &mut partitions, records);
+            (partitions, round)
+        })
+        .await?;
+        self.partitions = partitions;
+        round.inspect_err(|_| metrics::counter!("enricher_order_violations_total").increment(1))
+    }
+
+    fn committed(&mut self, counts: &Counts, started: Instant) {
+        let early = self.partitions.keep();
+        counts.record();
+        metrics::counter!("enricher_transactions_total", "outcome" => "committed").increment(1);
+        metrics::counter!("enricher_dedupe_early_evictions_total").increment(early);
+        metrics::histogram!("enricher_transaction_seconds").record(started.elapsed());
+        if counts.faults() > 0 {
+            tracing::error!(faults = counts.faults_in_words(), "they stand on the errors topic");
+        }
+        if self.breaker.committed(counts.faults(), self.limit.max_records) {
+            tracing::info!("staged batches can be processed again");
+            self.latch.ready();
+        }
     }
 
     /// The log stands at the committed positions again, and so must we.
@@ -144,34 +218,64 @@ impl LaneTask {
         metrics::counter!("enricher_transactions_total", "outcome" => "aborted").increment(1);
         self.partitions.discard();
     }
+
+    /// Too many faults of ours: puts everything back and waits.
+    async fn pause(&mut self, pause: Duration, counts: &Counts, shutdown: &Shutdown) -> Result<(), LaneFailure> {
+        self.lane.rewind().await?;
+        self.partitions.discard();
+        let faults = counts.faults_in_words();
+        tracing::error!(
+            faults,
+            ?pause,
+            "the lane goes slowly: is the enricher older than the edges?"
+        );
+        metrics::counter!("enricher_breaker_pauses_total").increment(1);
+        self.latch.unready(format!(
+            "{faults}; they are let through a few a minute: upgrade the enricher, or see the errors topic"
+        ));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.begun() => {}
+        }
+        Ok(())
+    }
+
+    /// A topic takes less than the settings say: what is larger becomes a reject, or a shorter reject, from now on.
+    fn tighten(&mut self, topic: &str, size: usize, limit: usize) -> Result<(), LaneFailure> {
+        let output = self.topics.output(topic);
+        self.assets = Arc::new(tightened(&self.assets, output, limit)?);
+        let setting = output.setting();
+        tracing::error!(
+            topic,
+            size,
+            limit,
+            setting,
+            "an output does not fit its topic, whose limit is below the setting"
+        );
+        self.latch.degraded(format!(
+            "topic {topic} takes {limit} bytes a record, less than {setting}; larger outputs become rejects"
+        ));
+        Ok(())
+    }
 }
 
 fn process(
-    parts: &EnricherParts,
+    assets: &Assets,
     topics: &OutputTopics,
-    mut partitions: Partitions,
-    records: &[LogRecord],
-) -> Processed {
+    partitions: &mut Partitions,
+    records: Vec<LogRecord>,
+) -> Result<Round, LaneFailure> {
     let mut outputs = Vec::new();
     let mut counts = Counts::default();
-    let mut result = Ok(());
-    for record in records {
-        result = match partitions.advance(record) {
-            Ok(Some(partition)) => {
-                let window = &mut partition.window;
-                outputs_of(record, &parts.assets, window, topics, &mut outputs, &mut counts);
-                Ok(())
-            }
-            Ok(None) => Err(LaneFailure::Unassigned(record.position.to_string())),
-            Err(error) => Err(error.into()),
+    for record in &records {
+        let Some(partition) = partitions.advance(record)? else {
+            return Err(LaneFailure::Unassigned(record.position.to_string()));
         };
-        if result.is_err() {
-            metrics::counter!("enricher_order_violations_total").increment(1);
-            break;
-        }
+        outputs_of(record, assets, &mut partition.window, topics, &mut outputs, &mut counts);
     }
-    Processed {
-        partitions,
-        outputs: result.map(|()| (outputs, counts)),
-    }
+    Ok(Round {
+        records,
+        outputs,
+        counts,
+    })
 }

@@ -3,12 +3,14 @@
 //! out); the rest moves records between it and the log. May depend on `proto`, `schemas`, `config`, `eventlog` and
 //! `lifecycle`, never on `edge`.
 
+mod breaker;
 pub mod core;
 mod lane;
 mod outputs;
 mod partitions;
 mod prime;
 mod service;
+mod topic_limits;
 mod window;
 
 pub use crate::core::Assets;

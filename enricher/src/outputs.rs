@@ -11,6 +11,25 @@ use gosight_schemas::{Origin, RejectCode, headers};
 
 use crate::core::{self, Assets, DedupeWindow, Outcome};
 
+/// One of the topics that outcomes go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// Events.
+    Raw,
+    /// Rejects.
+    Errors,
+}
+
+impl Output {
+    /// The setting that holds the topic's limit.
+    pub(crate) fn setting(self) -> &'static str {
+        match self {
+            Self::Raw => "validation.raw_record",
+            Self::Errors => "validation.errors_record",
+        }
+    }
+}
+
 /// Where outcomes go.
 #[derive(Debug)]
 pub(crate) struct OutputTopics {
@@ -25,6 +44,9 @@ pub(crate) struct Counts {
     events: BTreeMap<&'static str, u64>,
     rejects: BTreeMap<RejectCode, u64>,
     duplicates: u64,
+    /// Batches with rejects whose cause lies with us, and the last cause.
+    faults: u64,
+    fault: Option<RejectCode>,
     /// When the oldest and the newest batch were received, Unix ms.
     received: Option<(i64, i64)>,
 }
@@ -35,6 +57,15 @@ impl OutputTopics {
         Self {
             raw: names.events.as_str().into(),
             errors: names.errors.as_str().into(),
+        }
+    }
+
+    /// Which of the two a topic is.
+    pub(crate) fn output(&self, topic: &str) -> Output {
+        if topic == &*self.errors {
+            Output::Errors
+        } else {
+            Output::Raw
         }
     }
 }
@@ -52,6 +83,7 @@ pub(crate) fn outputs_of(
     let project_key = Bytes::copy_from_slice(processed.project_id.as_bytes());
     let batch_id = Bytes::copy_from_slice(processed.batch_id.as_bytes());
     counts.batch(processed.received_at);
+    counts.faults_of(&processed.outcomes);
     for outcome in processed.outcomes {
         match outcome {
             Outcome::Event(event) => {
@@ -96,6 +128,34 @@ impl Counts {
         let (oldest, newest) = self.received.get_or_insert((received_at, received_at));
         *oldest = received_at.min(*oldest);
         *newest = received_at.max(*newest);
+    }
+
+    fn faults_of(&mut self, outcomes: &[Outcome]) {
+        let fault = outcomes.iter().find_map(|outcome| match outcome {
+            Outcome::Reject(reject) => Some(reject.code).filter(|code| code.is_our_fault()),
+            Outcome::Event(_) | Outcome::Duplicate(_) => None,
+        });
+        self.faults += u64::from(fault.is_some());
+        self.fault = fault.or(self.fault);
+    }
+
+    /// How many batches there are.
+    pub(crate) fn batches(&self) -> u64 {
+        self.batches
+    }
+
+    /// How many batches have rejects whose cause lies with us.
+    pub(crate) fn faults(&self) -> u64 {
+        self.faults
+    }
+
+    /// Those batches, in words.
+    pub(crate) fn faults_in_words(&self) -> String {
+        let code = self.fault.map_or("-", RejectCode::as_str);
+        format!(
+            "{} of {} staged batches can't be processed ({code})",
+            self.faults, self.batches
+        )
     }
 
     /// Adds them to the process's metrics.

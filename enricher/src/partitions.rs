@@ -49,6 +49,12 @@ impl Partitions {
         Window::new(self.window, self.max_entries)
     }
 
+    /// Everything, to work on elsewhere; none are left here.
+    pub(crate) fn take(&mut self) -> Self {
+        let empty = Self::new(self.window, self.max_entries);
+        std::mem::replace(self, empty)
+    }
+
     /// How long a window is.
     pub(crate) fn window_length(&self) -> Duration {
         self.window
@@ -101,10 +107,86 @@ impl Partitions {
             partition.window.discard();
         }
     }
+}
 
-    /// How many there are, and how many ids their windows hold together.
-    pub(crate) fn totals(&self) -> (usize, usize) {
-        let ids = self.by_number.values().map(|partition| partition.window.len()).sum();
-        (self.by_number.len(), ids)
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use gosight_eventlog::{LogRecord, Position};
+    use uuid::Uuid;
+
+    use super::Partitions;
+    use crate::core::DedupeWindow;
+
+    const ID: Uuid = Uuid::from_u128(1);
+
+    fn record(partition: i32, offset: i64) -> LogRecord {
+        LogRecord {
+            position: Position {
+                topic: "staging".into(),
+                partition,
+                offset,
+            },
+            timestamp_ms: 0,
+            key: None,
+            value: Bytes::new(),
+            headers: Vec::new(),
+        }
+    }
+
+    fn with_partition(number: i32, next: i64) -> Partitions {
+        let mut partitions = Partitions::new(Duration::from_secs(300), 100);
+        let window = partitions.empty_window();
+        partitions.assign(number, next, window);
+        partitions
+    }
+
+    #[test]
+    fn records_must_come_in_order_and_gaps_are_allowed() {
+        let mut partitions = with_partition(3, 10);
+        assert!(partitions.advance(&record(3, 10)).is_ok());
+        assert!(
+            partitions.advance(&record(3, 14)).is_ok(),
+            "retention and markers leave gaps"
+        );
+        let error = partitions.advance(&record(3, 14)).unwrap_err();
+        assert!(error.to_string().contains("staging:3:14"), "{error}");
+        assert!(partitions.advance(&record(3, 15)).is_ok());
+    }
+
+    #[test]
+    fn a_partition_that_was_not_given_or_was_taken_back_has_no_state() {
+        let mut partitions = with_partition(3, 10);
+        assert!(partitions.advance(&record(4, 0)).unwrap().is_none());
+        partitions.revoke(3);
+        assert!(partitions.advance(&record(3, 10)).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_abort_goes_back_to_the_last_commit_and_forgets_its_ids() {
+        let mut partitions = with_partition(3, 10);
+        let first = partitions.advance(&record(3, 10)).unwrap().unwrap();
+        assert!(!first.window.seen(ID, 1000));
+        partitions.discard();
+        let again = partitions.advance(&record(3, 10)).unwrap().unwrap();
+        assert!(!again.window.seen(ID, 1000), "the first time was aborted");
+        assert_eq!(partitions.keep(), 0);
+        assert!(partitions.advance(&record(3, 10)).is_err(), "it is committed");
+        let next = partitions.advance(&record(3, 11)).unwrap().unwrap();
+        assert!(next.window.seen(ID, 1000));
+    }
+
+    #[test]
+    fn a_new_assignment_brings_a_new_window() {
+        let mut partitions = with_partition(3, 10);
+        let partition = partitions.advance(&record(3, 10)).unwrap().unwrap();
+        partition.window.seen(ID, 1000);
+        partitions.keep();
+        let window = partitions.empty_window();
+        partitions.assign(3, 5, window);
+        let partition = partitions.advance(&record(3, 5)).unwrap().unwrap();
+        assert!(!partition.window.seen(ID, 1000));
     }
 }

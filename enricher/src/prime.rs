@@ -1,5 +1,6 @@
 //! Reading a partition's window again when a lane is given the partition.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gosight_eventlog::{Assigned, EventLog, LogError, LogRecord};
@@ -10,8 +11,8 @@ use crate::outputs::now_ms;
 use crate::partitions::Partitions;
 use crate::window::Window;
 
-/// Records of one read.
-const CHUNK: usize = 500;
+/// Records of one read: the memory that they take is bounded by their number alone.
+const CHUNK: usize = 100;
 /// How long one read may take until the log counts as not answering.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// Our clock may be ahead of the log's by so much before ids are missed; reading more than the window does no harm.
@@ -34,9 +35,8 @@ pub(crate) async fn primed_window(
     let mut reader = parts.log.reader(topic, &[(partition, from)]).await?;
     loop {
         let records = reader.next(CHUNK, READ_TIMEOUT).await?;
-        for record in records.iter().filter(|record| record.position.offset < next_offset) {
-            remember(record, parts, &mut window);
-        }
+        let was_empty = records.is_empty();
+        window = remember(parts, window, records, next_offset).await?;
         let reached = reader
             .positions()
             .iter()
@@ -45,7 +45,7 @@ pub(crate) async fn primed_window(
         if reached.is_none_or(|offset| offset >= next_offset) {
             return Ok(window);
         }
-        if records.is_empty() {
+        if was_empty {
             return Err(LogError::Timeout {
                 what: format!("reading {topic} partition {partition} from {from} up to {next_offset}"),
                 timeout: READ_TIMEOUT,
@@ -82,11 +82,27 @@ async fn first_offset(log: &dyn EventLog, topic: &str, assigned: Assigned, windo
     Ok(from.max(bounds.earliest))
 }
 
-fn remember(record: &LogRecord, parts: &EnricherParts, window: &mut Window) {
-    for id in core::valid_ids(record, &parts.assets) {
-        window.seen(id, record.timestamp_ms);
-    }
-    window.keep();
+/// Takes the ids of records before `next_offset` into the window.
+async fn remember(
+    parts: &EnricherParts,
+    mut window: Window,
+    records: Vec<LogRecord>,
+    next_offset: i64,
+) -> Result<Window, LogError> {
+    let assets = Arc::clone(&parts.assets);
+    let remembered = tokio::task::spawn_blocking(move || {
+        for record in records.iter().filter(|record| record.position.offset < next_offset) {
+            for id in core::valid_ids(record, &assets) {
+                window.seen(id, record.timestamp_ms);
+            }
+        }
+        window.keep();
+        window
+    });
+    remembered.await.map_err(|error| LogError::Failed {
+        what: "reading the ids of staged batches".to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 fn millis(duration: Duration) -> i64 {

@@ -1,19 +1,22 @@
 //! The running enricher: its lanes, each started anew when it fails, until the shutdown.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gosight_config::EnricherSettings;
-use gosight_eventlog::{EventLog, LaneError, LogError};
+use gosight_eventlog::{EventLog, LaneError};
 use gosight_lifecycle::{Latch, Readiness, Shutdown};
 use tokio::task::JoinSet;
 
 use crate::core::Assets;
 use crate::lane::{LaneFailure, LaneTask};
 
-/// A lane that failed is opened anew after so long, and after twice as long each further time, up to the last.
+/// A lane that failed is opened anew after so long, and after twice as long each further time, up to the last. It is always the
+/// last where only a person can help: each attempt makes the group share its partitions anew.
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
-const LAST_BACKOFF: Duration = Duration::from_secs(10);
+const LAST_BACKOFF: Duration = Duration::from_secs(30);
+/// A lane that has worked for so long begins with the first wait again.
+const STEADY: Duration = Duration::from_secs(60);
 
 /// What the enricher is made of.
 pub struct EnricherParts {
@@ -82,20 +85,17 @@ async fn keep_running(
 ) -> Result<(), EnricherError> {
     let mut backoff = FIRST_BACKOFF;
     while !shutdown.has_begun() {
-        let failure = match LaneTask::open(&parts, number).await {
-            Ok(lane) => {
-                latch.ready();
-                backoff = FIRST_BACKOFF;
-                match lane.run(&shutdown).await {
-                    Ok(()) => return Ok(()),
-                    Err(LaneFailure::Lane(error @ LaneError::Fenced { .. })) => {
-                        return Err(EnricherError::Fenced(error));
-                    }
-                    Err(failure) => failure,
-                }
-            }
+        let began = Instant::now();
+        let failure = match run_once(&parts, number, &latch, &shutdown).await {
+            Ok(()) => return Ok(()),
+            Err(LaneFailure::Lane(error @ LaneError::Fenced { .. })) => return Err(EnricherError::Fenced(error)),
             Err(failure) => failure,
         };
+        if needs_a_person(&failure) {
+            backoff = LAST_BACKOFF;
+        } else if began.elapsed() >= STEADY {
+            backoff = FIRST_BACKOFF;
+        }
         tracing::error!(lane = number, %failure, retry_in = ?backoff, "the lane stopped");
         metrics::counter!("enricher_lane_failures_total").increment(1);
         latch.unready(failure.to_string());
@@ -108,14 +108,23 @@ async fn keep_running(
     Ok(())
 }
 
-impl From<LogError> for LaneFailure {
-    fn from(error: LogError) -> Self {
-        Self::Log(error)
-    }
+async fn run_once(
+    parts: &Arc<EnricherParts>,
+    number: u32,
+    latch: &Latch,
+    shutdown: &Shutdown,
+) -> Result<(), LaneFailure> {
+    // Opening waits for the log, which may be down.
+    let lane = tokio::select! {
+        lane = LaneTask::open(parts, number, latch.clone()) => lane?,
+        () = shutdown.begun() => return Ok(()),
+    };
+    lane.run(shutdown).await
 }
 
-impl From<LaneError> for LaneFailure {
-    fn from(error: LaneError) -> Self {
-        Self::Lane(error)
-    }
+fn needs_a_person(failure: &LaneFailure) -> bool {
+    matches!(
+        failure,
+        LaneFailure::Lane(LaneError::OffsetsLost { .. }) | LaneFailure::NoSmaller(_) | LaneFailure::OutOfOrder(_)
+    )
 }

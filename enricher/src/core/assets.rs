@@ -8,8 +8,8 @@ use crate::core::geo::{GeoError, GeoReader};
 use crate::core::rules::Rules;
 use crate::core::user_agents::UserAgents;
 
-/// One snapshot; a batch sees the same one from its first event to its last.
-#[derive(Debug)]
+/// One snapshot; a batch sees the same one from its first event to its last. Clones share the large parts.
+#[derive(Debug, Clone)]
 pub struct Assets {
     /// Country and city; absent where no file is configured.
     pub geo: Option<GeoReader>,

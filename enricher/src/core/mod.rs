@@ -37,7 +37,7 @@ pub use assets::Assets;
 pub use geo::{GeoError, GeoReader, Place};
 pub use outcome::{DuplicateOutput, EventOutput, Outcome, Processed, RejectOutput};
 pub use rules::Rules;
-pub use user_agents::UserAgents;
+pub use user_agents::{Agent, UserAgents, is_library};
 
 /// The ids that came lately in one partition.
 pub trait DedupeWindow {

@@ -43,10 +43,15 @@ impl Rules {
             unknown_types: validation.unknown_types,
             max_future_ms: millis(validation.max_future),
             max_age_ms: millis(validation.max_age),
-            max_raw_value: bytes(validation.raw_record).saturating_sub(RECORD_OVERHEAD),
-            max_reject_value: bytes(validation.errors_record).saturating_sub(RECORD_OVERHEAD),
+            max_raw_value: Self::value_within(bytes(validation.raw_record)),
+            max_reject_value: Self::value_within(bytes(validation.errors_record)),
             anonymized_ip: settings.privacy.anonymized_ip,
         }
+    }
+
+    /// The largest value that fits a topic whose records may have `limit` bytes.
+    pub fn value_within(limit: usize) -> usize {
+        limit.saturating_sub(RECORD_OVERHEAD)
     }
 }
 
