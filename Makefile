@@ -22,7 +22,8 @@ services-stop: ## stop what `make services` started, and remove its data
 	deploy/services/services.sh stop
 
 bench: ## measure: events/s and latency of acks, end to end on the embedded log
-	cargo bench --workspace
+	cargo build --release --workspace --bins
+	cargo bench -p gosight-tests
 
 fmt: ## format the code
 	cargo fmt --all

@@ -34,6 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// On the wire a single message is a stream of one. As streams on this side, every method's framing errors reach our code (which
+/// names their reason) instead of being answered by tonic, and every reply can end with trailing metadata.
 fn raw_ingest_service() -> tonic_prost_build::manual::Service {
     use tonic_prost_build::manual::{Method, Service};
     let method = |name: &str, route: &str, input: &str, output: &str| {
@@ -56,8 +58,14 @@ fn raw_ingest_service() -> tonic_prost_build::manual::Service {
         .method(
             method("send_replay", "SendReplay", "bytes::Bytes", "crate::ReplayAck")
                 .client_streaming()
+                .server_streaming()
                 .build(),
         )
-        .method(method("send_batch", "SendBatch", "bytes::Bytes", "crate::EventAck").build())
+        .method(
+            method("send_batch", "SendBatch", "bytes::Bytes", "crate::EventAck")
+                .client_streaming()
+                .server_streaming()
+                .build(),
+        )
         .build()
 }

@@ -42,6 +42,7 @@ pub struct EdgeSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct ServerSettings {
     /// Address to listen on with all three ports.
+    #[serde(deserialize_with = "crate::forms::address")]
     pub host: IpAddr,
     /// HTTP, and gRPC-Web for browsers. 0 takes any free port.
     pub http_port: u16,
@@ -50,9 +51,10 @@ pub struct ServerSettings {
     /// Health, readiness, metrics. 0 takes any free port.
     pub admin_port: u16,
     /// Peers whose X-Forwarded-For is believed: the right-most hop that is not among them is the client.
+    #[serde(deserialize_with = "crate::forms::networks")]
     pub trusted_proxies: Vec<IpNet>,
     /// After SIGTERM, requests in flight have so long to get their answer.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "crate::forms::duration")]
     pub shutdown_timeout: Duration,
 }
 
@@ -67,7 +69,7 @@ pub struct RedisSettings {
     /// Database number.
     pub db: i64,
     /// A command that takes longer counts as Redis being down.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "crate::forms::duration")]
     pub timeout: Duration,
 }
 
@@ -80,7 +82,7 @@ pub struct PostgresSettings {
     /// Connections at the most.
     pub max_connections: u32,
     /// A look-up that takes longer counts as PostgreSQL being down.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "crate::forms::duration")]
     pub timeout: Duration,
 }
 
@@ -91,13 +93,13 @@ pub struct KeySettings {
     /// Keys (valid and unknown) that the process remembers.
     pub cache_entries: u64,
     /// An answer whose read from the database is older is checked again: a revoked key stops within this time.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "crate::forms::duration")]
     pub fresh_for: Duration,
     /// Redis keeps an answer so long.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "crate::forms::duration")]
     pub redis_ttl: Duration,
     /// While the database does not answer, an older answer serves until it is so old.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "crate::forms::duration")]
     pub grace: Duration,
 }
 
@@ -120,10 +122,13 @@ pub struct RateLimitSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct LimitSettings {
     /// A body as it arrives, compressed or not.
+    #[serde(deserialize_with = "crate::forms::size")]
     pub body: ByteSize,
     /// A batch after decompression.
+    #[serde(deserialize_with = "crate::forms::size")]
     pub decompressed: ByteSize,
     /// A replay chunk after decompression.
+    #[serde(deserialize_with = "crate::forms::size")]
     pub replay_decompressed: ByteSize,
     /// Events in one batch.
     pub events_per_batch: u32,
@@ -132,22 +137,26 @@ pub struct LimitSettings {
     /// Bytes of a session id, and of a user id.
     pub id_length: u32,
     /// All headers of a request.
+    #[serde(deserialize_with = "crate::forms::size")]
     pub header: ByteSize,
     /// Reading a request's headers may take so long.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "crate::forms::duration")]
     pub header_timeout: Duration,
     /// Reading a request's body may take so long.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "crate::forms::duration")]
     pub body_timeout: Duration,
     /// Bodies held in memory by all requests together; beyond it requests are refused at once.
+    #[serde(deserialize_with = "crate::forms::size")]
     pub bytes_in_flight: ByteSize,
     /// Open connections on the public ports together.
     pub connections: u32,
     /// Batches of one gRPC stream that wait for their acks.
     pub stream_window: u32,
     /// The largest record of the staging topic (its max.message.bytes): a batch after decompression and its envelope must fit.
+    #[serde(deserialize_with = "crate::forms::size")]
     pub staging_record: ByteSize,
     /// The largest record of the replay topic (its max.message.bytes).
+    #[serde(deserialize_with = "crate::forms::size")]
     pub replay_record: ByteSize,
 }
 
@@ -158,8 +167,20 @@ pub struct CorsSettings {
     /// Origins that may send from a browser; `*` for any, without credentials.
     pub allowed_origins: Vec<String>,
     /// How long a browser may remember a preflight.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "crate::forms::duration")]
     pub max_age: Duration,
+}
+
+impl LimitSettings {
+    /// What a record holds beside the body, at the most: ids, and what we keep of the request's headers.
+    pub fn envelope(&self) -> ByteSize {
+        const FIXED: u64 = 4 * 1024;
+        ByteSize::b(
+            FIXED
+                .saturating_add(self.header.as_u64())
+                .saturating_add(4 * u64::from(self.id_length)),
+        )
+    }
 }
 
 impl Default for ServerSettings {

@@ -43,11 +43,12 @@ pub struct EnricherSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct AdminSettings {
     /// Address to listen on.
+    #[serde(deserialize_with = "crate::forms::address")]
     pub host: IpAddr,
     /// Health, readiness, metrics. 0 takes any free port.
     pub admin_port: u16,
     /// After SIGTERM, the open transactions have so long to commit.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "crate::forms::duration")]
     pub shutdown_timeout: Duration,
 }
 
@@ -62,7 +63,7 @@ pub struct ConsumerSettings {
     /// Distinguishes this process among those of the group, and is the same after a restart. Empty: host name and admin port.
     pub instance_id: String,
     /// The partitions of a process that died move after so long.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "crate::forms::duration")]
     pub session_timeout: Duration,
 }
 
@@ -73,12 +74,13 @@ pub struct TransactionSettings {
     /// Staged batches that one transaction takes at the most.
     pub max_batches: u32,
     /// Bytes of staged batches that one transaction takes at the most.
+    #[serde(deserialize_with = "crate::forms::size")]
     pub max_bytes: ByteSize,
     /// How long a poll waits for the first batch.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "crate::forms::duration")]
     pub max_wait: Duration,
     /// The brokers abort a transaction that is open for longer; 10 s at the most.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "crate::forms::duration")]
     pub timeout: Duration,
 }
 
@@ -87,7 +89,7 @@ pub struct TransactionSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct DedupeSettings {
     /// An id that comes again within this time (by the log's append time) is a duplicate.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "crate::forms::duration")]
     pub window: Duration,
     /// Ids that one partition's window holds at the most; the oldest go first, and are counted.
     pub max_entries: u32,
@@ -98,22 +100,26 @@ pub struct DedupeSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct ValidationSettings {
     /// One event, in bytes as it came.
+    #[serde(deserialize_with = "crate::forms::size")]
     pub max_event: ByteSize,
     /// Bytes of a session id, user id or event id.
     pub max_id_length: u32,
     /// Bytes of a URL, title or other text of the page.
+    #[serde(deserialize_with = "crate::forms::size")]
     pub max_text: ByteSize,
     /// What becomes of an event whose type is not in the catalogue.
     pub unknown_types: UnknownTypes,
     /// An event may be ahead of its receipt by so much.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "crate::forms::duration")]
     pub max_future: Duration,
     /// An event may be older than its receipt by so much.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "crate::forms::duration")]
     pub max_age: Duration,
     /// The largest record of the raw topic (its max.message.bytes).
+    #[serde(deserialize_with = "crate::forms::size")]
     pub raw_record: ByteSize,
     /// The largest record of the errors topic (its max.message.bytes).
+    #[serde(deserialize_with = "crate::forms::size")]
     pub errors_record: ByteSize,
 }
 

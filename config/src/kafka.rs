@@ -6,22 +6,26 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Deserialize;
 
+/// The largest record that any producer of ours sends, and so the bound of every `…_record` setting.
+pub const LARGEST_RECORD: ByteSize = ByteSize::mib(32);
+
 /// `kafka`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KafkaSettings {
     /// `host:port` of brokers to start from. One text with commas reads as several, as it comes from `KAFKA_BROKERS`.
-    #[serde(deserialize_with = "crate::load::list_or_commas")]
+    #[serde(deserialize_with = "crate::forms::list_or_commas")]
     pub brokers: Vec<String>,
     /// Names of the topics.
     pub topics: TopicNames,
     /// A record that the brokers have not confirmed for so long is refused (librdkafka message.timeout.ms).
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "crate::forms::duration")]
     pub delivery_timeout: Duration,
     /// Bytes that may wait for the brokers; beyond it appends are refused at once.
+    #[serde(deserialize_with = "crate::forms::size")]
     pub queue_bytes: ByteSize,
     /// How long a producer gathers records into one request (librdkafka linger.ms).
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "crate::forms::duration")]
     pub linger: Duration,
     /// Compression of what we produce.
     pub compression: Compression,
@@ -106,9 +110,8 @@ pub enum SaslMechanism {
     ScramSha512,
 }
 
-/// A text that is never shown: `Debug` prints stars.
+/// A text that is never shown: `Debug` prints stars. The reader of a file knows it by its name and keeps it out of errors.
 #[derive(Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {

@@ -3,6 +3,7 @@
 //! protocol; the one way of a batch is `ingest.rs`. May depend on `proto`, `schemas`, `config`, `eventlog` and `lifecycle`, never
 //! on `enricher`.
 
+mod accounts;
 pub mod admission;
 mod body;
 mod budget;
@@ -13,6 +14,7 @@ mod ingest;
 mod outcome;
 mod replay;
 mod server;
+mod socket;
 mod transport;
 
 pub use outcome::{Accepted, InStream, Outcome, Reason, Refusal, Retry, Rule};

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use gosight_eventlog::Position;
 use http::StatusCode;
 use tonic::Code;
 use uuid::Uuid;
@@ -16,6 +17,15 @@ pub struct Accepted {
     pub events: u32,
     /// The edge's id of it.
     pub batch_id: Uuid,
+    /// Where it stands.
+    pub position: Position,
+}
+
+impl Accepted {
+    /// The receipt that the sender gets: `topic:partition:offset;batch_id=UUID`.
+    pub fn receipt(&self) -> String {
+        format!("{};batch_id={}", self.position, self.batch_id)
+    }
 }
 
 /// What becomes of a batch or a replay chunk.

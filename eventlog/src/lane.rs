@@ -61,7 +61,9 @@ pub trait Lane: Send {
     async fn poll(&mut self, limit: PollLimit) -> Result<Polled, LaneError>;
 
     /// Appends `outputs` and moves this group's positions past everything polled since the last commit, all or nothing. On
-    /// [`LaneError::Aborted`] nothing happened and the lane stands at the committed positions again.
+    /// [`LaneError::Aborted`] nothing happened and the lane stands at the committed positions again. On
+    /// [`LaneError::OutputTooLarge`] nothing happened either, and what was polled can be committed with other outputs, or rewound.
+    /// Readers see what was committed a moment later.
     async fn commit(&mut self, outputs: Vec<NewRecord>) -> Result<(), LaneError>;
 
     /// Gives back what was polled and not committed: the next poll starts at the committed positions again.

@@ -49,7 +49,7 @@ pub(crate) async fn open_existing(arguments: &LogArguments, client_id: &str) -> 
 /// The edge's settings from a file or the built-in defaults, with other brokers where some are named.
 pub(crate) fn edge_settings(file: Option<&Path>, brokers: Option<&str>) -> Result<EdgeSettings, Failure> {
     let source = Source::file_or_shipped(file);
-    let mut settings = EdgeSettings::load(&source, &std::env::vars().collect())
+    let mut settings = EdgeSettings::load(&source, &gosight_config::environment())
         .map_err(bad)?
         .settings;
     if let Some(brokers) = brokers {
@@ -61,7 +61,7 @@ pub(crate) fn edge_settings(file: Option<&Path>, brokers: Option<&str>) -> Resul
 /// The enricher's settings from a file or the built-in defaults.
 pub(crate) fn enricher_settings(file: Option<&Path>) -> Result<EnricherSettings, Failure> {
     let source = Source::file_or_shipped(file);
-    Ok(EnricherSettings::load(&source, &std::env::vars().collect())
+    Ok(EnricherSettings::load(&source, &gosight_config::environment())
         .map_err(bad)?
         .settings)
 }

@@ -59,6 +59,7 @@ pub(crate) async fn run(arguments: DevArguments) -> Result<(), Failure> {
             keys: KeyDirectory::new(&edge_settings.keys, Arc::new(keys), None),
             limiter: Arc::new(LocalLimiter::new(&edge_settings.rate_limit)),
             log: Arc::clone(&log),
+            log_name: "log",
             readiness: readiness.clone(),
             settings: edge_settings,
         },

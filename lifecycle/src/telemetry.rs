@@ -1,7 +1,12 @@
 //! Logs and metrics of a process.
 
+use std::io::IsTerminal;
+
 use gosight_config::telemetry::{LogFormat, LogSettings};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+
+/// Renders the metrics of this process.
+pub use metrics_exporter_prometheus::PrometheusHandle;
 use tracing_subscriber::EnvFilter;
 
 /// Upper bounds of the buckets of every histogram whose name ends in `_seconds`.
@@ -36,6 +41,8 @@ pub fn init_logs(settings: &LogSettings) -> Result<(), TelemetryError> {
     })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Colours are for a terminal; in a file or a pipe they break `grep`.
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match settings.format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

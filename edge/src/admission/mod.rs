@@ -1,5 +1,6 @@
 //! Who may send, and how much: keys and token buckets. I/O stands behind [`KeyStore`] and [`Limiter`]; the policy is pure.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,8 +10,11 @@ use crate::outcome::Refusal;
 
 mod keys;
 mod limiter;
+mod redis_link;
 
-pub use keys::{KeyDirectory, KeyStore, KeyStoreError, PostgresKeys, RedisKeyCache, SqliteKeys, StoredKey};
+pub use keys::{
+    KeyDirectory, KeyStore, KeyStoreError, KeyUsage, PostgresKeys, RedisKeyCache, SqliteKeys, StoredKey, key_hash,
+};
 pub use limiter::{LocalLimiter, RedisLimiter};
 
 /// What a valid key allows.
@@ -32,4 +36,9 @@ pub trait Limiter: Send + Sync + 'static {
     /// # Errors
     /// [`crate::Reason::RateLimited`], with the time after which the same request would be admitted.
     async fn admit(&self, project_id: &str, events: u32) -> Result<(), Refusal>;
+
+    /// What works in a reduced way, for the operator.
+    fn degradation(&self) -> Option<Cow<'static, str>> {
+        None
+    }
 }

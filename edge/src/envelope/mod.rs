@@ -2,12 +2,16 @@
 //! an event. Pure.
 
 mod json;
+pub(crate) mod object;
 mod protobuf;
+#[cfg(test)]
+mod tests;
+pub(crate) mod values;
 
 use bytes::Bytes;
 use gosight_schemas::BodyFormat;
 
-use crate::outcome::Refusal;
+use crate::outcome::{Reason, Refusal};
 
 /// Limits on what an envelope may say, from `limits` of the configuration.
 #[derive(Debug, Clone, Copy)]
@@ -41,5 +45,22 @@ pub(crate) fn read(body: &Bytes, format: BodyFormat, limits: EnvelopeLimits) -> 
     match format {
         BodyFormat::Json => json::read(body, limits),
         BodyFormat::Protobuf => protobuf::read(body, limits),
+    }
+}
+
+impl Envelope {
+    fn within(self, limits: EnvelopeLimits) -> Result<Self, Refusal> {
+        if self.events > limits.events {
+            return Err(Refusal::new(
+                Reason::TooManyEvents,
+                format!(
+                    "The batch has {} events; the limit is {}; send smaller batches",
+                    self.events, limits.events
+                ),
+            ));
+        }
+        values::check_length("session_id", &self.session_id, limits.id_length)?;
+        values::check_length("user_id", self.user_id.as_deref().unwrap_or_default(), limits.id_length)?;
+        Ok(self)
     }
 }

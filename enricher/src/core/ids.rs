@@ -115,7 +115,13 @@ mod tests {
 
     #[test]
     fn derived_ids_never_change() {
-        assert_eq!(id("p", "s", Some("e-1"), b"x").to_string(), "TO-FILL-1");
-        assert_eq!(id("p", "s", None, b"x").to_string(), "TO-FILL-2");
+        assert_eq!(
+            id("p", "s", Some("e-1"), b"x").to_string(),
+            "00f681a8-bb1c-5ea7-8936-b43245c0fccf"
+        );
+        assert_eq!(
+            id("p", "s", None, b"x").to_string(),
+            "97dc4736-8552-597b-a1d7-20d350dab6c4"
+        );
     }
 }

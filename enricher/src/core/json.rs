@@ -28,6 +28,18 @@ pub(super) fn fields(object: &str) -> Result<Vec<Field<'_>>, serde_json::Error> 
     Ok(fields)
 }
 
+/// The fields of an object that holds one large array, whose elements are told apart in the same pass. The second value is `None`
+/// where no field has that name.
+pub(super) fn fields_around<'a>(
+    object: &'a str,
+    array: &str,
+) -> Result<(Vec<Field<'a>>, Option<Vec<&'a RawValue>>), serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_str(object);
+    let found = reader.deserialize_map(FieldsAround { array })?;
+    reader.end()?;
+    Ok(found)
+}
+
 /// The elements of an array.
 pub(super) fn elements(array: &RawValue) -> Result<Vec<&RawValue>, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(array.get());
@@ -240,7 +252,41 @@ impl<'a> Visitor<'a> for FieldsVisitor {
     }
 }
 
+struct FieldsAround<'n> {
+    array: &'n str,
+}
+
+impl<'a> Visitor<'a> for FieldsAround<'_> {
+    type Value = (Vec<Field<'a>>, Option<Vec<&'a RawValue>>);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::with_capacity(8);
+        let mut elements = None;
+        while let Some(name) = map.next_key_seed(Name)? {
+            if name == self.array {
+                elements = Some(map.next_value_seed(ElementsVisitor)?);
+            } else {
+                let value = map.next_value()?;
+                fields.push(Field { name, value });
+            }
+        }
+        Ok((fields, elements))
+    }
+}
+
 struct ElementsVisitor;
+
+impl<'a> DeserializeSeed<'a> for ElementsVisitor {
+    type Value = Vec<&'a RawValue>;
+
+    fn deserialize<D: Deserializer<'a>>(self, reader: D) -> Result<Self::Value, D::Error> {
+        reader.deserialize_seq(self)
+    }
+}
 
 impl<'a> Visitor<'a> for ElementsVisitor {
     type Value = Vec<&'a RawValue>;

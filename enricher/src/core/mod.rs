@@ -208,3 +208,24 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("it panicked")
 }
+
+#[cfg(test)]
+mod tests {
+    use gosight_schemas::{RejectCode, Stage};
+
+    use super::guarded;
+
+    #[test]
+    fn a_panic_becomes_a_refusal_that_is_our_fault() {
+        let index = std::hint::black_box(3);
+        let refused = guarded(Stage::Decode, || [1, 2, 3][index]).unwrap_err();
+        let problem = &refused.problems[0];
+        assert_eq!(
+            (refused.stage, problem.code),
+            (Stage::Decode, RejectCode::InternalError)
+        );
+        assert!(problem.message.contains("index out of bounds"), "{}", problem.message);
+        assert!(problem.code.is_our_fault());
+        assert_eq!(guarded(Stage::Decode, || 1).unwrap(), 1);
+    }
+}

@@ -1,13 +1,14 @@
 //! Topics, offsets and health: questions to the brokers, none of which runs on a thread of the async runtime.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use gosight_config::kafka::KafkaSettings;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -18,8 +19,8 @@ use crate::{LogError, PartitionBounds, TimestampSource, TopicCreation, TopicInfo
 
 /// Copies of a partition at the most.
 const MAX_REPLICATION: i32 = 3;
-/// How often the brokers are asked whether new topics can be used.
-const READY_STEP: Duration = Duration::from_millis(50);
+/// How often a partition without a leader is asked for again.
+const LEADER_STEP: Duration = Duration::from_millis(50);
 
 /// Asks the brokers.
 pub(super) struct Admin {
@@ -92,11 +93,9 @@ impl Admin {
             .map(|partition| partition.replicas().len())
             .min()
             .unwrap_or_default();
-        let leaderless = found.partitions().iter().any(|partition| partition.leader() < 0);
         Ok(Some(Shape {
             partitions,
             replication: i32::try_from(copies).unwrap_or(i32::MAX),
-            leaders: if leaderless { Leaders::Missing } else { Leaders::All },
         }))
     }
 
@@ -112,6 +111,9 @@ impl Admin {
 
     /// See [`crate::EventLog::create_topics`].
     pub(super) async fn create_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicCreation>, LogError> {
+        if specs.is_empty() {
+            return Ok(Vec::new());
+        }
         let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
         let question = self.question(format!("creating topics {}", names.join(", ")), None);
         let brokers = self.metadata(question.clone()).await?.brokers().len();
@@ -146,28 +148,23 @@ impl Admin {
                 }),
             })
             .collect::<Result<Vec<_>, _>>()?;
-        self.wait_for_leaders(&names, &question).await?;
+        for name in names {
+            self.await_usable(name).await?;
+        }
         Ok(creations)
     }
 
-    /// Waits until new topics can be used: brokers learn of them one after the other.
-    async fn wait_for_leaders(&self, topics: &[&str], question: &Question) -> Result<(), LogError> {
+    /// Waits until a new topic's partitions answer: brokers learn of it one after the other.
+    async fn await_usable(&self, topic: &str) -> Result<(), LogError> {
         let deadline = Instant::now() + REQUEST_TIMEOUT;
-        for topic in topics {
-            while !matches!(
-                self.shape(topic).await?,
-                Some(Shape {
-                    leaders: Leaders::All,
-                    ..
-                })
-            ) {
-                if Instant::now() >= deadline {
-                    return Err(question.timed_out());
+        loop {
+            match self.bounds(topic).await {
+                Err(LogError::UnknownTopic { .. }) if Instant::now() < deadline => {
+                    tokio::time::sleep(LEADER_STEP).await;
                 }
-                tokio::time::sleep(READY_STEP).await;
+                other => return other.map(drop),
             }
         }
-        Ok(())
     }
 
     /// See [`crate::EventLog::describe`].
@@ -220,11 +217,13 @@ impl Admin {
         let name = topic.to_owned();
         let timeout = question.timeout;
         blocking(move || {
+            let deadline = Instant::now() + timeout;
             partitions
                 .into_iter()
                 .map(|partition| {
                     // This consumer reads committed records, so the upper end is the last stable offset.
-                    let (earliest, end) = questions.fetch_watermarks(&name, partition, timeout)?;
+                    let (earliest, end) =
+                        with_leader(deadline, || questions.fetch_watermarks(&name, partition, timeout))?;
                     Ok(PartitionBounds {
                         partition,
                         earliest,
@@ -348,13 +347,26 @@ impl Admin {
 struct Shape {
     partitions: Vec<i32>,
     replication: i32,
-    leaders: Leaders,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Leaders {
-    All,
-    Missing,
+/// Asks again until the deadline while a partition that is there has no leader that knows of it: it is new, or moves.
+fn with_leader<T>(deadline: Instant, ask: impl Fn() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+    loop {
+        let answer = ask();
+        let waits = matches!(
+            answer.as_ref().err().and_then(code_of),
+            Some(
+                RDKafkaErrorCode::NotLeaderForPartition
+                    | RDKafkaErrorCode::LeaderNotAvailable
+                    | RDKafkaErrorCode::UnknownTopicOrPartition
+                    | RDKafkaErrorCode::UnknownPartition
+            )
+        );
+        if !waits || Instant::now() >= deadline {
+            return answer;
+        }
+        thread::sleep(LEADER_STEP);
+    }
 }
 
 fn admin_options() -> AdminOptions {

@@ -12,7 +12,7 @@ use rdkafka::error::KafkaError;
 use crate::LaneOptions;
 
 /// The largest record that any client of ours carries, bytes. Topics set the limits that count; this one only has to be above them.
-const MAX_RECORD_BYTES: usize = 32 << 20;
+pub(super) const MAX_RECORD_BYTES: usize = 32 << 20;
 /// Bytes of outputs that wait in one lane's producer; beyond it the lane waits.
 const LANE_QUEUE_KBYTES: usize = 128 << 10;
 /// Bytes that one consumer fetches ahead of its polls.

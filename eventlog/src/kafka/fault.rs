@@ -30,6 +30,13 @@ fn is_silence(code: RDKafkaErrorCode) -> bool {
     )
 }
 
+/// Brokers compare a topic's limit with whole batches: why a record that is far below it was refused all the same.
+pub(super) fn refused_batch(topic: &str, size: usize, limit: usize) -> Option<String> {
+    (size <= limit / 2).then(|| {
+        format!("a batch of records was over the limit of {limit} bytes of topic {topic}; give it a max.message.bytes of at least 1 MiB")
+    })
+}
+
 /// The code of an error, if it has one; rdkafka leaves out those of admin requests.
 pub(super) fn code_of(error: &KafkaError) -> Option<RDKafkaErrorCode> {
     match error {

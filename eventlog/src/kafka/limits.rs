@@ -1,8 +1,13 @@
 //! What the brokers accept: each topic's `max.message.bytes`, remembered so that a too large record is refused at once.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use super::admin::Admin;
+use super::client::MAX_RECORD_BYTES;
 
 /// An answer that is older is asked for again: limits may be altered while we run.
 const REFRESH_AFTER: Duration = Duration::from_secs(60);
@@ -18,33 +23,88 @@ struct Entry {
     ask_again: Instant,
 }
 
-/// The limits that are known.
-#[derive(Debug, Default)]
+/// The limits of topics, asked of the brokers where they are not known or old.
 pub(super) struct TopicLimits {
+    known: KnownLimits,
+    admin: Arc<Admin>,
+    runtime: Handle,
+}
+
+impl TopicLimits {
+    /// Knows nothing yet.
+    pub(super) fn new(admin: Arc<Admin>, runtime: Handle) -> Self {
+        Self {
+            known: KnownLimits::default(),
+            admin,
+            runtime,
+        }
+    }
+
+    /// The topic's limit where it is known, bytes. Now and then it is asked for again, in the background.
+    pub(super) fn get(self: &Arc<Self>, topic: &str) -> Option<usize> {
+        let known = self.known.look_up(topic, Instant::now());
+        if known.ask == Ask::Now {
+            let limits = Arc::clone(self);
+            let topic = topic.to_owned();
+            self.runtime.spawn(async move { limits.ask(&topic).await });
+        }
+        known.limit
+    }
+
+    /// What to tell of the limit that the brokers say a record of `size` bytes is over: it, or less than the record has.
+    pub(super) async fn over(&self, topic: &str, size: usize) -> usize {
+        let known = self.known.look_up(topic, Instant::now()).limit;
+        let limit = match known {
+            Some(limit) => Some(limit),
+            None => self.ask(topic).await,
+        };
+        limit.unwrap_or(MAX_RECORD_BYTES.min(size))
+    }
+
+    /// The same for a thread that may block.
+    pub(super) fn over_blocking(&self, topic: &str, size: usize) -> usize {
+        self.runtime.block_on(self.over(topic, size))
+    }
+
+    /// Remembers a limit that a broker has told.
+    pub(super) fn learn(&self, topic: &str, limit: u32) {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        self.known.learn(topic, limit, Instant::now());
+    }
+
+    async fn ask(&self, topic: &str) -> Option<usize> {
+        let limit = self.admin.record_limit(topic).await?;
+        self.known.learn(topic, limit, Instant::now());
+        Some(limit)
+    }
+}
+
+/// The limits that are known. Pure.
+#[derive(Debug, Default)]
+struct KnownLimits {
     entries: RwLock<HashMap<String, Entry>>,
 }
 
 /// What is known of one topic's limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Known {
+struct Known {
     /// Bytes; `None` where it is unknown, then the brokers judge.
-    pub(super) limit: Option<usize>,
+    limit: Option<usize>,
     /// Whether the caller shall ask the brokers now; it is told so once in a while only.
-    pub(super) ask: Ask,
+    ask: Ask,
 }
 
 /// Whether to ask the brokers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ask {
-    /// Ask, and report by [`TopicLimits::learn`].
+enum Ask {
+    /// Ask, and report by [`KnownLimits::learn`].
     Now,
     /// The answer is fresh, or another caller asks.
     No,
 }
 
-impl TopicLimits {
-    /// The limit of a topic.
-    pub(super) fn look_up(&self, topic: &str, now: Instant) -> Known {
+impl KnownLimits {
+    fn look_up(&self, topic: &str, now: Instant) -> Known {
         if let Some(entry) = self.entries.read().unwrap_or_else(PoisonError::into_inner).get(topic)
             && now < entry.ask_again
         {
@@ -77,8 +137,7 @@ impl TopicLimits {
         }
     }
 
-    /// Remembers what a broker has told.
-    pub(super) fn learn(&self, topic: &str, limit: usize, now: Instant) {
+    fn learn(&self, topic: &str, limit: usize, now: Instant) {
         let entry = Entry {
             limit: Some(limit),
             ask_again: now + REFRESH_AFTER,
@@ -94,11 +153,11 @@ impl TopicLimits {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Ask, Known, REFRESH_AFTER, TopicLimits};
+    use super::{Ask, Known, KnownLimits, REFRESH_AFTER};
 
     #[test]
     fn one_caller_asks_and_the_answer_serves_until_it_is_old() {
-        let limits = TopicLimits::default();
+        let limits = KnownLimits::default();
         let start = Instant::now();
         assert_eq!(
             limits.look_up("t", start),

@@ -11,7 +11,7 @@ mod reader;
 mod record;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use gosight_config::kafka::KafkaSettings;
@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use self::admin::Admin;
 use self::fault::Question;
 use self::lane::KafkaLane;
-use self::limits::{Ask, TopicLimits};
+use self::limits::TopicLimits;
 use self::producer::{Appender, Closing};
 use self::reader::KafkaReader;
 use crate::{
@@ -37,7 +37,6 @@ const READER_GROUP: &str = "gosight-readers";
 pub struct KafkaLog {
     settings: KafkaSettings,
     client_id: String,
-    runtime: Handle,
     admin: Arc<Admin>,
     limits: Arc<TopicLimits>,
     appender: Arc<Appender>,
@@ -50,42 +49,21 @@ impl KafkaLog {
         let runtime = Handle::try_current().map_err(|error| LogError::Settings {
             reason: error.to_string(),
         })?;
-        let limits = Arc::new(TopicLimits::default());
         let capacity = usize::try_from(settings.queue_bytes.as_u64()).unwrap_or(usize::MAX);
-        let appender = Appender::new(
-            client::append_producer(settings, client_id),
-            capacity,
-            Arc::clone(&limits),
-        )?;
-        let log = Self {
-            settings: settings.clone(),
-            client_id: client_id.to_owned(),
-            runtime,
-            admin: Arc::new(Admin::new(settings, client_id)?),
-            limits,
-            appender: Arc::new(appender),
-        };
+        let appender = Appender::new(client::append_producer(settings, client_id), capacity)?;
+        let admin = Arc::new(Admin::new(settings, client_id)?);
+        let limits = Arc::new(TopicLimits::new(Arc::clone(&admin), runtime));
         let topics = &settings.topics;
         for topic in [&topics.staging, &topics.events, &topics.errors, &topics.replay] {
-            log.limit(topic);
+            limits.get(topic);
         }
-        Ok(Arc::new(log))
-    }
-
-    /// The topic's limit where it is known; now and then it is asked for again, in the background.
-    fn limit(&self, topic: &str) -> Option<usize> {
-        let known = self.limits.look_up(topic, Instant::now());
-        if known.ask == Ask::Now {
-            let admin = Arc::clone(&self.admin);
-            let limits = Arc::clone(&self.limits);
-            let topic = topic.to_owned();
-            self.runtime.spawn(async move {
-                if let Some(limit) = admin.record_limit(&topic).await {
-                    limits.learn(&topic, limit, Instant::now());
-                }
-            });
-        }
-        known.limit
+        Ok(Arc::new(Self {
+            settings: settings.clone(),
+            client_id: client_id.to_owned(),
+            admin,
+            limits,
+            appender: Arc::new(appender),
+        }))
     }
 
     fn question(&self, what: String, topic: &str) -> Question {
@@ -101,13 +79,19 @@ impl KafkaLog {
 #[async_trait]
 impl EventLog for KafkaLog {
     fn append(&self, record: NewRecord) -> Durable {
-        let limit = self.limit(&record.topic);
-        let queued = self.appender.enqueue(record, limit);
+        let limits = Arc::clone(&self.limits);
+        let topic = Arc::clone(&record.topic);
+        let size = record.size();
+        let appender = Arc::clone(&self.appender);
+        let queued = appender.enqueue(record, limits.get(&topic));
         Box::pin(async move {
-            let gone = AppendError::InDoubt {
-                reason: "the producer went away".to_owned(),
-            };
-            queued?.await.unwrap_or(Err(gone))
+            match queued?.await {
+                Ok(Ok(position)) => Ok(position),
+                Ok(Err(error)) => Err(appender.append_error(&error, &topic, size, &limits).await),
+                Err(_) => Err(AppendError::InDoubt {
+                    reason: "the producer went away".to_owned(),
+                }),
+            }
         })
     }
 
@@ -145,11 +129,7 @@ impl EventLog for KafkaLog {
         let creations = self.admin.create_topics(topics).await?;
         for (spec, creation) in topics.iter().zip(&creations) {
             if matches!(creation, TopicCreation::Created(_)) {
-                self.limits.learn(
-                    &spec.name,
-                    usize::try_from(spec.max_message_bytes).unwrap_or(usize::MAX),
-                    Instant::now(),
-                );
+                self.limits.learn(&spec.name, spec.max_message_bytes);
             }
         }
         Ok(creations)
@@ -158,11 +138,7 @@ impl EventLog for KafkaLog {
     async fn describe(&self, topic: &str) -> Result<Option<TopicInfo>, LogError> {
         let info = self.admin.describe(topic).await?;
         if let Some(info) = &info {
-            self.limits.learn(
-                topic,
-                usize::try_from(info.max_message_bytes).unwrap_or(usize::MAX),
-                Instant::now(),
-            );
+            self.limits.learn(topic, info.max_message_bytes);
         }
         Ok(info)
     }

@@ -14,7 +14,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, T
 use tokio::sync::oneshot;
 
 use super::client::Lines;
-use super::fault::{is_unknown_topic, settings_refused};
+use super::fault::{is_unknown_topic, refused_batch, settings_refused};
 use super::limits::TopicLimits;
 use super::record::{headers_out, size_on_broker};
 use crate::{AppendError, LogError, NewRecord, Position};
@@ -24,8 +24,8 @@ const WAITING_OVERHEAD: usize = 512;
 /// How often a closing producer is asked whether anything is still on its way.
 const DRAIN_STEP: Duration = Duration::from_millis(2);
 
-/// What becomes of one record.
-pub(super) type Outcome = Result<Position, AppendError>;
+/// What becomes of one record, in librdkafka's words; [`append_error`] has ours.
+pub(super) type Outcome = Result<Position, KafkaError>;
 
 type AppendProducer = ThreadedProducer<Deliveries>;
 
@@ -35,21 +35,19 @@ pub(super) struct Appender {
     /// Bytes that may wait for the brokers.
     capacity: usize,
     waiting: Arc<AtomicUsize>,
-    limits: Arc<TopicLimits>,
     /// `None` once closed. Sending holds the read lock, so that nothing is queued behind a close.
     producer: RwLock<Option<Arc<AppendProducer>>>,
 }
 
 impl Appender {
     /// Creates the producer; the brokers need not be there.
-    pub(super) fn new(config: ClientConfig, capacity: usize, limits: Arc<TopicLimits>) -> Result<Self, LogError> {
+    pub(super) fn new(config: ClientConfig, capacity: usize) -> Result<Self, LogError> {
         let waiting = Arc::new(AtomicUsize::new(0));
         let producer = create(&config, &waiting).map_err(|error| settings_refused(&error))?;
         Ok(Self {
             config,
             capacity,
             waiting,
-            limits,
             producer: RwLock::new(Some(Arc::new(producer))),
         })
     }
@@ -95,7 +93,6 @@ impl Appender {
         }
         .map_err(|refused| match refused {
             Refused::Closed => AppendError::Closed,
-            Refused::Record(error) => self.append_error(&error, record.topic.as_ref(), record.size()),
             Refused::Broken(_) => AppendError::InDoubt {
                 reason: "the producer failed twice in a row".to_owned(),
             },
@@ -108,9 +105,7 @@ impl Appender {
         let (outcome, receiver) = oneshot::channel();
         let waiting = Waiting {
             topic: Arc::clone(&record.topic),
-            size: record.size(),
             cost,
-            limits: Arc::clone(&self.limits),
             outcome,
         };
         let message = BaseRecord {
@@ -127,7 +122,10 @@ impl Appender {
             Err((error, _)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) => {
                 Err(Refused::Broken(Arc::clone(producer)))
             }
-            Err((error, _)) => Err(Refused::Record(error)),
+            Err((error, back)) => {
+                back.delivery_opaque.settle(&self.waiting, Err(error));
+                Ok(receiver)
+            }
         }
     }
 
@@ -168,12 +166,40 @@ impl Appender {
         Closing::Drained
     }
 
-    fn append_error(&self, error: &KafkaError, topic: &str, size: usize) -> AppendError {
+    /// Why librdkafka did not take a record of `size` bytes, or could not deliver it.
+    pub(super) async fn append_error(
+        &self,
+        error: &KafkaError,
+        topic: &str,
+        size: usize,
+        limits: &TopicLimits,
+    ) -> AppendError {
+        let in_doubt = |reason: String| AppendError::InDoubt { reason };
         match error.rdkafka_error_code() {
+            Some(code) if is_unknown_topic(code) => AppendError::UnknownTopic {
+                topic: topic.to_owned(),
+            },
             Some(RDKafkaErrorCode::QueueFull) => AppendError::QueueFull {
                 in_flight_bytes: self.waiting.load(Ordering::Relaxed),
             },
-            _ => delivery_error(error, topic, size, &self.limits),
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
+                let limit = limits.over(topic, size).await;
+                match refused_batch(topic, size, limit) {
+                    Some(reason) => in_doubt(reason),
+                    None => AppendError::TooLarge {
+                        topic: topic.to_owned(),
+                        size,
+                        limit,
+                    },
+                }
+            }
+            Some(RDKafkaErrorCode::MessageTimedOut) => {
+                in_doubt("no broker confirmed it within the delivery timeout".to_owned())
+            }
+            Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) => {
+                in_doubt("the log was closed while the record was on its way".to_owned())
+            }
+            _ => in_doubt(error.to_string()),
         }
     }
 }
@@ -196,7 +222,6 @@ pub(super) enum Closing {
 
 enum Refused {
     Closed,
-    Record(KafkaError),
     /// The producer failed for good: this one.
     Broken(Arc<AppendProducer>),
 }
@@ -224,10 +249,21 @@ fn retire(producer: Option<Arc<AppendProducer>>) {
 /// A record on its way.
 struct Waiting {
     topic: Arc<str>,
-    size: usize,
     cost: usize,
-    limits: Arc<TopicLimits>,
     outcome: oneshot::Sender<Outcome>,
+}
+
+impl Waiting {
+    fn settle(self, waiting: &AtomicUsize, result: Result<(i32, i64), KafkaError>) {
+        waiting.fetch_sub(self.cost, Ordering::Relaxed);
+        let outcome = result.map(|(partition, offset)| Position {
+            topic: self.topic,
+            partition,
+            offset,
+        });
+        // Nobody may be waiting any more, for example because a client went away.
+        let _ = self.outcome.send(outcome);
+    }
 }
 
 /// Receives what became of each record.
@@ -250,58 +286,10 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = Box<Waiting>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, waiting: Box<Waiting>) {
-        self.waiting.fetch_sub(waiting.cost, Ordering::Relaxed);
-        let Waiting {
-            topic,
-            size,
-            limits,
-            outcome,
-            ..
-        } = *waiting;
-        let became = match result {
-            Ok(message) => Ok(Position {
-                topic,
-                partition: message.partition(),
-                offset: message.offset(),
-            }),
-            Err((error, _)) => Err(delivery_error(error, &topic, size, &limits)),
+        let result = match result {
+            Ok(message) => Ok((message.partition(), message.offset())),
+            Err((error, _)) => Err(error.clone()),
         };
-        // Nobody may be waiting any more, for example because a client went away.
-        let _ = outcome.send(became);
-    }
-}
-
-fn delivery_error(error: &KafkaError, topic: &str, size: usize, limits: &TopicLimits) -> AppendError {
-    let Some(code) = error.rdkafka_error_code() else {
-        return AppendError::InDoubt {
-            reason: error.to_string(),
-        };
-    };
-    if is_unknown_topic(code) {
-        return AppendError::UnknownTopic {
-            topic: topic.to_owned(),
-        };
-    }
-    let limit = limits.look_up(topic, Instant::now()).limit;
-    match (code, limit) {
-        (RDKafkaErrorCode::MessageSizeTooLarge, Some(limit)) if size <= limit / 2 => AppendError::InDoubt {
-            reason: format!(
-                "a batch of records was over the limit of {limit} bytes of topic {topic}; give it a max.message.bytes of at least 1 MiB"
-            ),
-        },
-        (RDKafkaErrorCode::MessageSizeTooLarge, limit) => AppendError::TooLarge {
-            topic: topic.to_owned(),
-            size,
-            limit: limit.unwrap_or_default(),
-        },
-        (RDKafkaErrorCode::MessageTimedOut, _) => AppendError::InDoubt {
-            reason: "no broker confirmed it within the delivery timeout".to_owned(),
-        },
-        (RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight, _) => AppendError::InDoubt {
-            reason: "the log was closed while the record was on its way".to_owned(),
-        },
-        (code, _) => AppendError::InDoubt {
-            reason: code.to_string(),
-        },
+        waiting.settle(&self.waiting, result);
     }
 }

@@ -41,18 +41,18 @@ fn pretty(output: &mut impl Write, record: &LogRecord, topic: TopicChoice) -> io
     let time = Timestamp::from_millisecond(record.timestamp_ms)
         .map_or_else(|_| record.timestamp_ms.to_string(), |time| time.to_string());
     let key = record.key.as_deref().unwrap_or_default();
-    write!(
-        output,
-        "── {}  {time}  key {}",
-        record.position,
-        String::from_utf8_lossy(key)
-    )?;
+    write!(output, "── {}  {time}  key {}", record.position, printable(key))?;
     for header in &record.headers {
-        write!(output, "  {}={}", header.name, String::from_utf8_lossy(&header.value))?;
+        write!(output, "  {}={}", header.name, printable(&header.value))?;
     }
     output.write_all(b"\n")?;
     serde_json::to_writer_pretty(&mut *output, &value(record, topic))?;
     output.write_all(b"\n")
+}
+
+/// Text for a terminal: a session id is a stranger's, and must not move the cursor or change colours.
+fn printable(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).escape_debug().to_string()
 }
 
 fn value(record: &LogRecord, topic: TopicChoice) -> Value {

@@ -14,13 +14,13 @@ const MAX_DEVICE: usize = 4096;
 
 pub(super) fn read(body: &[u8]) -> Result<Body<'_>, String> {
     let text = std::str::from_utf8(body).map_err(|error| format!("the JSON body is no UTF-8: {error}"))?;
-    let fields = json::fields(text).map_err(|error| format!("the JSON body could not be read: {error}"))?;
-    let mut events = None;
+    let (fields, events) =
+        json::fields_around(text, "events").map_err(|error| format!("the JSON body could not be read: {error}"))?;
+    let events = events.ok_or("the JSON body has no field events")?;
     let mut facts = BatchFacts::default();
     let mut unknown = BatchProperties::default();
     for field in fields {
         match &*field.name {
-            "events" => events = Some(field.value),
             // The edge has read these, and they stand in the staged record.
             "project_key" | "session_id" | "user_id" | "sent_at" => {}
             "device" => {
@@ -38,8 +38,6 @@ pub(super) fn read(body: &[u8]) -> Result<Body<'_>, String> {
         }
     }
     facts.properties = unknown.into_properties();
-    let events = events.ok_or("the JSON body has no field events")?;
-    let events = json::elements(events).map_err(|error| format!("the field events is no array: {error}"))?;
     Ok(Body {
         events: events.into_iter().map(Encoded::Json).collect(),
         facts,

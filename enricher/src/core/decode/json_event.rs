@@ -215,7 +215,7 @@ fn page<'a>(value: Option<&'a RawValue>, page: &mut Page<'a>, problems: &mut Pro
                 page.other.insert(field.name, Cow::Borrowed(field.value));
             }
             Some(_) if json::kind(field.value) == Kind::Null => {}
-            Some(name) => read_page_field(name, &format!("/page/{name}"), field.value, page, problems),
+            Some(name) => read_page_field(name, "/page", field.value, page, problems),
         }
     }
 }
@@ -228,7 +228,7 @@ fn top_level_page_field<'a>(field: Field<'a>, event: &mut Event<'a>, problems: &
         return;
     }
     event.page_at_top.push(name);
-    read_page_field(name, &format!("/{name}"), field.value, &mut event.page, problems);
+    read_page_field(name, "", field.value, &mut event.page, problems);
 }
 
 fn page_field(name: &str) -> Option<&'static str> {
@@ -278,16 +278,16 @@ fn is_set(name: &str, page: &Page<'_>) -> bool {
     }
 }
 
-fn read_page_field<'a>(name: &str, pointer: &str, value: &'a RawValue, page: &mut Page<'a>, problems: &mut Problems) {
+fn read_page_field<'a>(name: &str, parent: &str, value: &'a RawValue, page: &mut Page<'a>, problems: &mut Problems) {
     match slot(name, page) {
         Some(Slot::Text(slot)) => match json::text(value) {
             Some(text) => *slot = Some(text).filter(|text| !text.is_empty()),
-            None => problems.wrong_type(pointer, "a string", value),
+            None => problems.wrong_type(format!("{parent}/{name}"), "a string", value),
         },
         Some(Slot::Size(slot)) => {
             *slot = json::whole(value);
             if slot.is_none() {
-                problems.wrong_type(pointer, "a number of pixels", value);
+                problems.wrong_type(format!("{parent}/{name}"), "a number of pixels", value);
             }
         }
         None => {}

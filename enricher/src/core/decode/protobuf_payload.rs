@@ -236,7 +236,7 @@ fn web_vitals(vitals: WebVitalsEvent, problems: &mut Problems) -> BTreeMap<&'sta
             }
             Some(value) => problems.out_of_range(
                 format!("/payload/{name}"),
-                "a finite number; leave out what was not measured",
+                "a finite number, or left out",
                 &value.to_string(),
             ),
             None => {}

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use gosight_eventlog::LogRecord;
 use gosight_schemas::{Origin, OriginalEvent, Problem, RawBatch, Reject, RejectCode, RejectContext};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -228,9 +229,9 @@ impl<'a> Kept<'a> {
     }
 }
 
-/// Whether strict readers of the errors topic can read it as it is.
+/// Whether strict readers of the errors topic can read it as it is: no half surrogate pair, no `1e999`, no depth beyond theirs.
 fn is_plain(json: &RawValue) -> bool {
-    json::lone_surrogate(json.get()).is_none() && !json::too_deep(json.get())
+    !json::too_deep(json.get()) && serde_json::from_str::<Value>(json.get()).is_ok()
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -1,5 +1,6 @@
 //! Browser, operating system and kind of device: a browser's header says it best, and what the SDK saw fills its gaps. The user
-//! agent of a client library says nothing of the device; there the SDK's word is the only one.
+//! agent of a client library says nothing of the device ([`crate::core::UserAgents`] gives nothing there), so the SDK's word is the
+//! only one.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,20 +9,6 @@ use gosight_schemas::{EnrichedEvent, RawBatch};
 
 use crate::core::assets::Assets;
 use crate::core::event::BatchFacts;
-
-/// Beginnings of the user agents of gRPC and HTTP libraries.
-const LIBRARIES: [&str; 10] = [
-    "grpc-",
-    "tonic/",
-    "okhttp/",
-    "Go-http-client/",
-    "Dart/",
-    "Apache-HttpClient/",
-    "Java/",
-    "hyper/",
-    "reqwest/",
-    "CFNetwork/",
-];
 
 pub(super) struct AgentFacts {
     browser: Pair,
@@ -38,8 +25,9 @@ struct Pair {
 impl AgentFacts {
     pub(super) fn of(batch: &RawBatch, facts: &BatchFacts<'_>, assets: &Assets) -> Self {
         let device = &facts.device;
-        let header = batch.user_agent.as_deref().filter(|agent| !is_library(agent));
-        let agent = assets.user_agents.parse(header, &batch.client_hints);
+        let agent = assets
+            .user_agents
+            .parse(batch.user_agent.as_deref(), &batch.client_hints);
         let browser = Pair {
             name: agent.browser,
             version: agent.browser_version,
@@ -81,11 +69,4 @@ impl Pair {
         }
         self
     }
-}
-
-fn is_library(user_agent: &str) -> bool {
-    LIBRARIES.iter().any(|library| {
-        let beginning = user_agent.get(..library.len());
-        beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(library))
-    })
 }

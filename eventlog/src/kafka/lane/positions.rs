@@ -13,7 +13,9 @@ struct Standing {
     /// The group's next offset: everything before is committed.
     committed: i64,
     /// The next offset to hand out; past `committed` while records are handed out and not committed.
-    next: i64,
+    handed: i64,
+    /// The next offset to gather; past `handed` while records are gathered and not handed out.
+    gathered: i64,
 }
 
 impl Positions {
@@ -23,7 +25,8 @@ impl Positions {
             partition,
             Standing {
                 committed: offset,
-                next: offset,
+                handed: offset,
+                gathered: offset,
             },
         );
     }
@@ -33,50 +36,58 @@ impl Positions {
         self.partitions.remove(&partition).is_some()
     }
 
-    /// Takes a record that stands at `offset`, if it is one to take: its partition is ours and it has not been taken.
-    pub(super) fn take(&mut self, partition: i32, offset: i64) -> bool {
+    /// Gathers a record that stands at `offset`, if it is one to gather: its partition is ours and it has not been gathered.
+    pub(super) fn gather(&mut self, partition: i32, offset: i64) -> bool {
         match self.partitions.get_mut(&partition) {
-            Some(standing) if offset >= standing.next => {
-                standing.next = offset + 1;
+            Some(standing) if offset >= standing.gathered => {
+                standing.gathered = offset + 1;
                 true
             }
             _ => false,
         }
     }
 
-    /// Partitions with records that are taken and not committed, and their next offsets: what a commit has to cover.
-    pub(super) fn uncommitted(&self) -> Vec<(i32, i64)> {
-        self.partitions
-            .iter()
-            .filter(|(_, standing)| standing.next > standing.committed)
-            .map(|(partition, standing)| (*partition, standing.next))
-            .collect()
-    }
-
-    /// Everything taken is committed.
-    pub(super) fn commit(&mut self) {
+    /// Everything gathered is handed out.
+    pub(super) fn hand_out(&mut self) {
         for standing in self.partitions.values_mut() {
-            standing.committed = standing.next;
+            standing.handed = standing.gathered;
         }
     }
 
-    /// Gives back what was taken and not committed. Returns the partitions that stood elsewhere and where they stand now.
+    /// Partitions with records that are handed out and not committed, and their next offsets: what a commit has to cover.
+    pub(super) fn uncommitted(&self) -> Vec<(i32, i64)> {
+        self.partitions
+            .iter()
+            .filter(|(_, standing)| standing.handed > standing.committed)
+            .map(|(partition, standing)| (*partition, standing.handed))
+            .collect()
+    }
+
+    /// Everything handed out is committed.
+    pub(super) fn commit(&mut self) {
+        for standing in self.partitions.values_mut() {
+            standing.committed = standing.handed;
+        }
+    }
+
+    /// Gives back what is handed out or gathered and not committed. Returns the partitions that stood elsewhere and where they stand now.
     pub(super) fn rewind(&mut self) -> Vec<(i32, i64)> {
         let mut moved = Vec::new();
         for (partition, standing) in &mut self.partitions {
-            if standing.next != standing.committed {
-                standing.next = standing.committed;
+            if standing.gathered != standing.committed {
+                standing.handed = standing.committed;
+                standing.gathered = standing.committed;
                 moved.push((*partition, standing.committed));
             }
         }
         moved
     }
 
-    /// All partitions and the next offset of each.
+    /// All partitions and the next offset to gather of each.
     pub(super) fn next(&self) -> Vec<(i32, i64)> {
         self.partitions
             .iter()
-            .map(|(partition, standing)| (*partition, standing.next))
+            .map(|(partition, standing)| (*partition, standing.gathered))
             .collect()
     }
 }
@@ -127,26 +138,41 @@ mod tests {
         let mut positions = Positions::default();
         positions.assign(0, 10);
         positions.assign(1, 20);
-        assert!(positions.take(0, 10));
-        assert!(positions.take(0, 13), "offsets may have gaps");
+        assert!(positions.gather(0, 10));
+        assert!(positions.gather(0, 13), "offsets may have gaps");
+        positions.hand_out();
         positions.commit();
-        assert!(positions.take(0, 14));
+        assert!(positions.gather(0, 14));
+        positions.hand_out();
         assert_eq!(positions.uncommitted(), [(0, 15)]);
         assert_eq!(positions.rewind(), [(0, 14)]);
         assert_eq!(positions.uncommitted(), []);
-        assert!(positions.take(0, 14), "it comes again");
+        assert!(positions.gather(0, 14), "it comes again");
+    }
+
+    #[test]
+    fn a_commit_covers_only_what_was_handed_out() {
+        let mut positions = Positions::default();
+        positions.assign(0, 10);
+        assert!(positions.gather(0, 10));
+        positions.hand_out();
+        assert!(positions.gather(0, 11));
+        assert_eq!(positions.uncommitted(), [(0, 11)]);
+        positions.commit();
+        assert_eq!(positions.uncommitted(), []);
+        assert_eq!(positions.rewind(), [(0, 11)], "what was only gathered is still to come");
     }
 
     #[test]
     fn records_of_other_partitions_and_second_copies_are_not_taken() {
         let mut positions = Positions::default();
         positions.assign(0, 10);
-        assert!(!positions.take(1, 0));
-        assert!(!positions.take(0, 9));
-        assert!(positions.take(0, 10));
-        assert!(!positions.take(0, 10));
+        assert!(!positions.gather(1, 0));
+        assert!(!positions.gather(0, 9));
+        assert!(positions.gather(0, 10));
+        assert!(!positions.gather(0, 10));
         assert!(positions.revoke(0));
         assert!(!positions.revoke(0));
-        assert!(!positions.take(0, 11));
+        assert!(!positions.gather(0, 11));
     }
 }

@@ -7,12 +7,13 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
+use rdkafka::message::Headers;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::{ClientConfig, Message, TopicPartitionList};
 
 use crate::NewRecord;
 use crate::kafka::client::Lines;
-use crate::kafka::fault::{Question, settings_refused};
+use crate::kafka::fault::{Question, refused_batch, settings_refused};
 use crate::kafka::limits::TopicLimits;
 use crate::kafka::record::{headers_out, size_on_broker};
 use crate::{LaneError, LaneOptions, LogError};
@@ -106,12 +107,11 @@ impl Transactions {
 
     /// A record over the limit would abort every transaction that it is in, so none is begun.
     fn check_sizes(&self, outputs: &[NewRecord]) -> Result<(), Failure> {
-        let now = Instant::now();
         let mut last: Option<(&Arc<str>, Option<usize>)> = None;
         for record in outputs {
             let limit = match last {
                 Some((topic, limit)) if Arc::ptr_eq(topic, &record.topic) => limit,
-                _ => self.limits.look_up(&record.topic, now).limit,
+                _ => self.limits.get(&record.topic),
             };
             last = Some((&record.topic, limit));
             if let Some(limit) = limit.filter(|limit| size_on_broker(record) > *limit) {
@@ -129,14 +129,28 @@ impl Transactions {
         for record in outputs {
             self.send(record, deadline)?;
         }
-        self.drain(deadline)?;
-        if let Some(Consumed { positions, member }) = consumed {
-            self.retry_until(deadline, || {
-                self.producer
-                    .send_offsets_to_transaction(positions, member, remaining(deadline))
-            })?;
+        // The outputs travel meanwhile.
+        if let Some(consumed) = consumed {
+            self.send_positions(consumed, deadline)?;
         }
-        Ok(())
+        self.drain(deadline)
+    }
+
+    fn send_positions(&self, consumed: &Consumed, deadline: Instant) -> Result<(), Failure> {
+        let Consumed { positions, member } = consumed;
+        let sent = self.retry_until(deadline, || {
+            self.producer
+                .send_offsets_to_transaction(positions, member, remaining(deadline))
+        });
+        match sent {
+            Err(Failure::Aborted(reason)) => {
+                // Where an output has failed, that is why the positions were not taken, and it says more.
+                self.producer.poll(DRAIN_STEP);
+                let undelivered = self.producer.context().take_first();
+                Err(undelivered.map_or(Failure::Aborted(reason), |undelivered| self.undelivered(undelivered)))
+            }
+            other => other,
+        }
     }
 
     fn send(&self, record: &NewRecord, deadline: Instant) -> Result<(), Failure> {
@@ -192,8 +206,11 @@ impl Transactions {
 
     fn undelivered(&self, Undelivered { error, topic, size }: Undelivered) -> Failure {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) {
-            let limit = self.limits.look_up(&topic, Instant::now()).limit.unwrap_or_default();
-            return Failure::TooLarge { topic, size, limit };
+            let limit = self.limits.over_blocking(&topic, size);
+            return match refused_batch(&topic, size, limit) {
+                Some(reason) => Failure::Aborted(reason),
+                None => Failure::TooLarge { topic, size, limit },
+            };
         }
         match self.classify(&error) {
             Failure::Aborted(reason) => Failure::Aborted(format!("topic {topic}: {reason}")),
@@ -325,7 +342,13 @@ impl ProducerContext for Outputs {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if let Err((error, message)) = result {
-            let size = message.payload_len() + message.key_len();
+            let headers: usize = message.headers().map_or(0, |headers| {
+                headers
+                    .iter()
+                    .map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len))
+                    .sum()
+            });
+            let size = message.payload_len() + message.key_len() + headers;
             let undelivered = Undelivered {
                 error: error.clone(),
                 topic: message.topic().to_owned(),

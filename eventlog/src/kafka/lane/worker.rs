@@ -79,7 +79,7 @@ impl Worker {
     /// See [`crate::Lane::poll`].
     pub(super) fn poll(&mut self, limit: PollLimit) -> Result<Polled, LaneError> {
         self.delivered_change = None;
-        if !self.positions.uncommitted().is_empty() && self.gathered.is_empty() {
+        if !self.positions.uncommitted().is_empty() {
             // The caller has neither committed nor rewound. To hand out more would commit the rest without its outputs.
             self.rewind()?;
         }
@@ -109,6 +109,7 @@ impl Worker {
             }
         }
         self.gathered_bytes = 0;
+        self.positions.hand_out();
         let records = std::mem::take(&mut self.gathered);
         Ok(Polled {
             records,
@@ -120,7 +121,7 @@ impl Worker {
     fn gather_one(&mut self, wait: Duration) -> bool {
         match self.consumer.poll(wait) {
             Some(Ok(message)) => {
-                if self.positions.take(message.partition(), message.offset()) {
+                if self.positions.gather(message.partition(), message.offset()) {
                     let record = record_in(&message, &self.topic);
                     self.gathered_bytes += record.size();
                     self.gathered.push(record);
@@ -313,12 +314,14 @@ impl Worker {
         if let Some(error) = &self.stopped {
             return Err(error.clone());
         }
-        let uncommitted = self.uncommitted();
+        let uncommitted = self.positions.uncommitted();
         if outputs.is_empty() && uncommitted.is_empty() {
             return Ok(());
         }
-        let consumed = self.consumed(&uncommitted).map_err(|error| broken(error.to_string()))?;
-        match self.transactions.commit(outputs, consumed.as_ref()) {
+        let committed = self
+            .consumed(&uncommitted)
+            .and_then(|consumed| self.transactions.commit(outputs, consumed.as_ref()));
+        match committed {
             Ok(()) => {
                 self.positions.commit();
                 Ok(())
@@ -340,25 +343,24 @@ impl Worker {
         Err(error)
     }
 
-    /// What was handed out and is not committed. What was gathered and kept back for the next poll is not among it.
-    fn uncommitted(&self) -> Vec<(i32, i64)> {
-        let mut uncommitted = self.positions.uncommitted();
-        for record in self.gathered.iter().rev() {
-            for (partition, next) in &mut uncommitted {
-                if *partition == record.position.partition {
-                    *next = record.position.offset;
-                }
-            }
-        }
-        uncommitted
-    }
-
-    fn consumed(&self, positions: &[(i32, i64)]) -> Result<Option<Consumed>, KafkaError> {
+    fn consumed(&self, positions: &[(i32, i64)]) -> Result<Option<Consumed>, Failure> {
         if positions.is_empty() {
             return Ok(None);
         }
-        let positions = partition_list(&self.topic, positions.iter().copied())?;
-        let member = self.consumer.group_metadata().ok_or(KafkaError::Canceled)?;
+        let failed = |error: KafkaError| Failure::Broken(error.to_string());
+        let positions = partition_list(&self.topic, positions.iter().copied()).map_err(failed)?;
+        let member = self
+            .consumer
+            .group_metadata()
+            .ok_or_else(|| failed(KafkaError::Canceled))?;
+        // A member that the group has put out may have forgotten who it was, and brokers take positions from nobody unchecked.
+        // Asked after the membership was read: librdkafka marks the loss in the same step in which it forgets.
+        if self.consumer.assignment_lost() {
+            return Err(Failure::Aborted(format!(
+                "group {} has put this lane out, because it was silent for longer than {:?}",
+                self.options.group, self.options.session_timeout
+            )));
+        }
         Ok(Some(Consumed { positions, member }))
     }
 

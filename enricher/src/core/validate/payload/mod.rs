@@ -60,7 +60,7 @@ impl<'a> Payload<'a> {
     /// A finite number, where the field is there and is one; a problem where it is something else.
     fn number(&self, name: &str, problems: &mut Problems) -> Option<f64> {
         let value = self.get(name)?;
-        finite(&pointer(name), value, problems)
+        finite(|| pointer(name), value, problems)
     }
 
     /// Those of the named fields that are there must have that kind.
@@ -91,11 +91,12 @@ fn pointer(name: &str) -> String {
     format!("/payload/{name}")
 }
 
-fn finite(pointer: &str, value: &RawValue, problems: &mut Problems) -> Option<f64> {
+/// `pointer` is asked for only where there is something to tell.
+fn finite(pointer: impl Fn() -> String, value: &RawValue, problems: &mut Problems) -> Option<f64> {
     match json::number(value) {
-        None => problems.wrong_type(pointer, "a number", value),
+        None => problems.wrong_type(pointer(), "a number", value),
         Some(number) if !number.is_finite() => {
-            problems.out_of_range(pointer, "a number that a double can hold", &json::shown(value));
+            problems.out_of_range(pointer(), "a number that a double can hold", &json::shown(value));
         }
         Some(number) => return Some(number),
     }

@@ -14,14 +14,14 @@ pub(in crate::core) fn check(payload: &Payload<'_>, _bounds: Bounds<'_>, problem
         return;
     };
     for (index, position) in json::elements(positions).unwrap_or_default().into_iter().enumerate() {
-        let pointer = format!("/payload/positions/{index}");
+        let pointer = || format!("/payload/positions/{index}");
         if json::kind(position) != Kind::Object {
-            problems.wrong_type(pointer, "an object {x, y, t}", position);
+            problems.wrong_type(pointer(), "an object {x, y, t}", position);
             continue;
         }
         for field in json::fields(position.get()).unwrap_or_default() {
             if matches!(&*field.name, "x" | "y" | "t") {
-                finite(&format!("{pointer}/{}", field.name), field.value, problems);
+                finite(|| format!("{}/{}", pointer(), field.name), field.value, problems);
             }
         }
     }

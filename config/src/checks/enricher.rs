@@ -1,0 +1,131 @@
+//! `enricher.yaml`
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+
+use super::{Check, Contradiction, Findings, LONG, SHORT, kafka, time_shown};
+use crate::enricher::{ConsumerSettings, DedupeSettings, EnricherSettings, TransactionSettings, ValidationSettings};
+use crate::forms::shown;
+
+/// What enrichment, context and the record's own headers add to an event, at the most.
+const RECORD_ENVELOPE: ByteSize = ByteSize::kib(16);
+/// Lanes that a process can sensibly hold: each has a producer and a consumer with threads of their own.
+const MOST_LANES: u64 = 256;
+/// Nothing staged is older than its topic keeps it, so a longer window reads nothing more.
+const STAGING_KEEPS: Duration = Duration::from_secs(3 * 86_400);
+/// Event times further away than this from their receipt are no times.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+impl Check for EnricherSettings {
+    fn contradictions(&self) -> Vec<Contradiction> {
+        let mut findings = Findings::default();
+        findings.lasting(&[("server.shutdown_timeout", self.server.shutdown_timeout, SHORT..=LONG)]);
+        kafka::check(&self.kafka, &mut findings);
+        consumer(&self.consumer, &mut findings);
+        transaction(&self.transaction, &mut findings);
+        dedupe(&self.dedupe, &mut findings);
+        validation(&self.validation, &mut findings);
+        findings.within(&[(
+            "user_agent.cache_entries",
+            self.user_agent.cache_entries,
+            1..=10_000_000,
+        )]);
+        kafka::log(&self.log, &mut findings);
+        findings.0
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        kafka::warnings(&self.kafka, &self.batch)
+    }
+}
+
+fn consumer(consumer: &ConsumerSettings, findings: &mut Findings) {
+    if consumer.group.is_empty() {
+        findings.refuse(["consumer.group"], "is empty; name the consumer group");
+    }
+    findings.within(&[("consumer.lanes", consumer.lanes.into(), 1..=MOST_LANES)]);
+    findings.lasting(&[(
+        "consumer.session_timeout",
+        consumer.session_timeout,
+        Duration::from_secs(1)..=Duration::from_secs(45),
+    )]);
+}
+
+fn transaction(transaction: &TransactionSettings, findings: &mut Findings) {
+    findings.within(&[("transaction.max_batches", transaction.max_batches.into(), 1..=1_000_000)]);
+    findings.not_empty(&[("transaction.max_bytes", transaction.max_bytes)]);
+    findings.lasting(&[
+        (
+            "transaction.timeout",
+            transaction.timeout,
+            Duration::from_secs(1)..=Duration::from_secs(10),
+        ),
+        (
+            "transaction.max_wait",
+            transaction.max_wait,
+            SHORT..=Duration::from_secs(10),
+        ),
+    ]);
+    if transaction.max_wait >= transaction.timeout {
+        findings.refuse(
+            ["transaction.max_wait", "transaction.timeout"],
+            format!(
+                "transaction.max_wait ({}) must be less than transaction.timeout ({}), or the brokers abort what still waits; lower the wait",
+                time_shown(transaction.max_wait),
+                time_shown(transaction.timeout)
+            ),
+        );
+    }
+}
+
+fn dedupe(dedupe: &DedupeSettings, findings: &mut Findings) {
+    findings.lasting(&[("dedupe.window", dedupe.window, Duration::from_secs(1)..=STAGING_KEEPS)]);
+    findings.within(&[("dedupe.max_entries", dedupe.max_entries.into(), 1..=u64::MAX)]);
+}
+
+fn validation(validation: &ValidationSettings, findings: &mut Findings) {
+    findings.not_empty(&[
+        ("validation.max_event", validation.max_event),
+        ("validation.max_text", validation.max_text),
+    ]);
+    findings.within(&[("validation.max_id_length", validation.max_id_length.into(), 1..=4096)]);
+    findings.lasting(&[
+        ("validation.max_future", validation.max_future, Duration::ZERO..=CENTURY),
+        (
+            "validation.max_age",
+            validation.max_age,
+            Duration::from_secs(1)..=CENTURY,
+        ),
+    ]);
+    findings.record("validation.raw_record", validation.raw_record);
+    findings.record("validation.errors_record", validation.errors_record);
+    let event = validation.max_event.as_u64();
+    let envelope = RECORD_ENVELOPE.as_u64();
+    if event.saturating_add(envelope) > validation.raw_record.as_u64() {
+        findings.refuse(
+            ["validation.max_event", "validation.raw_record"],
+            format!(
+                "validation.max_event ({}) and up to {} of enrichment don't fit into validation.raw_record ({}); lower the one, or raise the \
+                 other together with the topic's max.message.bytes",
+                shown(validation.max_event),
+                shown(RECORD_ENVELOPE),
+                shown(validation.raw_record)
+            ),
+        );
+    }
+    // An event above max_event is cut on the errors topic, whatever we do; one within it must come whole, so that it can be redriven.
+    let base64 = event.div_ceil(3).saturating_mul(4);
+    if base64.saturating_add(envelope) > validation.errors_record.as_u64() {
+        findings.refuse(
+            ["validation.max_event", "validation.errors_record"],
+            format!(
+                "a rejected event of validation.max_event ({}) has {base64} bytes in base64, and with up to {} of context doesn't fit into \
+                 validation.errors_record ({}); lower the one, or raise the other together with the topic's max.message.bytes",
+                shown(validation.max_event),
+                shown(RECORD_ENVELOPE),
+                shown(validation.errors_record)
+            ),
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! The bodies on Kafka, and what only Kafka can show.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gosight_eventlog::kafka::KafkaLog;
+use gosight_eventlog::{AppendError, EventLog, LaneError, LaneOptions};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use crate::bench::{
+    Bench, Engine, SESSION, append_all, assert_each_once, kafka_settings, numbered, read_all, read_count, record, texts,
+};
+use crate::child::{Process, tell, told};
+use crate::lanes::{assert_lost_range_is_named, stand_at_two};
+use crate::work::{await_records, limit, pass_on, passed_on};
+
+crate::every_body!(Engine::Kafka);
+
+fn bench(test: &'static str) -> Bench {
+    Bench::new(Engine::Kafka, test)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_transaction_is_not_read() {
+    let bench = bench("");
+    let log = bench.open().await;
+    let topic = bench.topic(&log, "out", 1).await;
+    append_all(&log, [record(&topic, "key", "before")]).await;
+    let open = tokio::task::block_in_place(|| {
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", kafka_settings().brokers.join(","))
+            .set("transactional.id", bench.name("open"))
+            .create()
+            .unwrap();
+        let patience = Duration::from_secs(20);
+        producer.init_transactions(patience).unwrap();
+        producer.begin_transaction().unwrap();
+        producer
+            .send(BaseRecord::to(&topic).key("key").payload("open"))
+            .unwrap();
+        producer.flush(patience).unwrap();
+        producer
+    });
+    append_all(&log, [record(&topic, "key", "after")]).await;
+
+    assert_eq!(
+        log.bounds(&topic).await.unwrap()[0].end,
+        1,
+        "the end is that of committed records"
+    );
+    assert_eq!(texts(&read_all(&log, &topic).await), ["before"]);
+    assert_eq!(log.offsets_at(&topic, i64::MAX / 2).await.unwrap(), [(0, 1)]);
+    tokio::task::block_in_place(|| open.abort_transaction(Duration::from_secs(20))).unwrap();
+    assert_eq!(texts(&read_count(&log, &topic, 2).await), ["before", "after"]);
+}
+
+/// A process that stands still for longer than its session is no member any more when it goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_that_was_put_out_commits_nothing() {
+    let bench = bench(concat!(module_path!(), "::a_lane_that_was_put_out_commits_nothing"));
+    let options = |group: &str, topic: &str, lane: &str| LaneOptions {
+        group: group.to_owned(),
+        transactional_id: format!("{group}-{lane}"),
+        ..bench.lane_options(topic, lane)
+    };
+    if let Some(told) = told() {
+        let log = bench.open().await;
+        let mut lane = log
+            .lane(options(&told["group"], &told["topic"], "child"))
+            .await
+            .unwrap();
+        let records = await_records(&mut lane, limit(10)).await;
+        tell("polled");
+        let pause = std::time::SystemTime::now();
+        while pause.elapsed().unwrap() < SESSION {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // Stopped meanwhile; some time for librdkafka to hear what has become of it, differing from round to round.
+        tokio::time::sleep(Duration::from_millis(told["linger"].parse().unwrap())).await;
+        let output = told["output"].as_str().into();
+        let outputs = records.iter().map(|record| passed_on(record, &output)).collect();
+        match lane.commit(outputs).await {
+            Err(LaneError::Aborted { reason }) => tell(&format!("aborted: {reason}")),
+            other => tell(&format!("{other:?}")),
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    let log = bench.open().await;
+    let mut rounds = Vec::new();
+    for linger in ["0", "300", "1500"] {
+        let topic = bench.topic(&log, &format!("in-{linger}"), 1).await;
+        let output = bench.topic(&log, &format!("out-{linger}"), 1).await;
+        append_all(&log, numbered(&topic, 5, 0..10)).await;
+        let group = bench.name(&format!("group-{linger}"));
+        let told = [
+            ("topic", &*topic),
+            ("output", &*output),
+            ("group", group.as_str()),
+            ("linger", linger),
+        ];
+        rounds.push((Process::start(&bench, &told), topic, output, group, linger == "1500"));
+    }
+    for (child, ..) in &rounds {
+        assert_eq!(child.line().await, "polled");
+        child.signal("STOP");
+    }
+    for (child, topic, output, group, told_by_the_group) in &rounds {
+        let mut heir = log.lane(options(group, topic, "heir")).await.unwrap();
+        pass_on(&mut heir, output, 10).await;
+        child.signal("CONT");
+        let line = child.line().await;
+        assert!(line.starts_with("aborted: "), "the lane that was put out: {line}");
+        // By then it has heard from the group, and says so.
+        assert!(!*told_by_the_group || line.contains("put this lane out"), "{line}");
+        assert_each_once(&read_count(&log, output, 10).await, 0..10);
+        heir.close().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_queue_refuses_at_once() {
+    let bench = bench("");
+    let settings = gosight_config::kafka::KafkaSettings {
+        queue_bytes: bytesize::ByteSize::kib(8),
+        ..kafka_settings()
+    };
+    let log: Arc<dyn EventLog> = KafkaLog::connect(&settings, "conformance").unwrap();
+    let topic = bench.topic(&log, "in", 1).await;
+    let queued: Vec<_> = (0..20)
+        .map(|_| log.append(record(&topic, "key", vec![b'x'; 1_000])))
+        .collect();
+    let results = futures::future::join_all(queued).await;
+    let taken = results.iter().filter(|result| result.is_ok()).count();
+    assert!((1..=8).contains(&taken), "{taken} records were taken into 8 KiB");
+    for refused in results.iter().filter_map(|result| result.as_ref().err()) {
+        assert!(
+            matches!(refused, AppendError::QueueFull { in_flight_bytes } if *in_flight_bytes > 4_096),
+            "{refused:?}"
+        );
+    }
+    // What has become durable makes room.
+    append_all(&log, [record(&topic, "key", "room again")]).await;
+    assert_eq!(read_all(&log, &topic).await.len(), taken + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn brokers_that_do_not_answer_are_named_in_time() {
+    // A port that was free a moment ago: nobody listens there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let settings = gosight_config::kafka::KafkaSettings {
+        brokers: vec![format!("127.0.0.1:{port}")],
+        delivery_timeout: Duration::from_secs(1),
+        ..gosight_config::kafka::KafkaSettings::default()
+    };
+    let log = KafkaLog::connect(&settings, "conformance").unwrap();
+    let begun = std::time::Instant::now();
+    let error = log.health(Duration::from_millis(500)).await.unwrap_err();
+    assert!(error.to_string().contains(&format!("127.0.0.1:{port}")), "{error}");
+    let topic = "topic".into();
+    let append = log.append(record(&topic, "key", "value")).await;
+    assert!(matches!(append, Err(AppendError::InDoubt { .. })), "{append:?}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(6),
+        "it took {:?}",
+        begun.elapsed()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_names_records_that_went_before_it_consumed_them() {
+    let bench = bench("");
+    let log = bench.open().await;
+    let topic = bench.topic(&log, "in", 1).await;
+    stand_at_two(&bench, &log, &topic).await;
+    let admin: AdminClient<_> = ClientConfig::new()
+        .set("bootstrap.servers", kafka_settings().brokers.join(","))
+        .create()
+        .unwrap();
+    let mut before = TopicPartitionList::new();
+    before.add_partition_offset(&topic, 0, Offset::Offset(5)).unwrap();
+    let deleted = admin.delete_records(&before, &AdminOptions::new()).await.unwrap();
+    deleted.elements()[0].error().unwrap();
+    assert_lost_range_is_named(&bench, &log, &topic, 5).await;
+}
