@@ -5,6 +5,9 @@ use super::{Agent, UserAgents, is_library};
 /// User-Agent, then what must come out of it: browser, version, system, version, device.
 type Row = (&'static str, [&'static str; 5]);
 
+/// The same with client hints.
+type HintedRow<'a> = (&'a str, &'a [(&'a str, &'a str)], [&'a str; 5]);
+
 #[rustfmt::skip]
 const HEADERS: &[Row] = &[
     // Desktop browsers
@@ -161,7 +164,7 @@ fn headers_read_as_downstream_wants_them() {
 fn client_hints_win_where_they_speak() {
     let brands = r#""Google Chrome";v="131", "Chromium";v="131", "Not_A Brand";v="24""#;
     let full = r#""Not_A Brand";v="24.0.0.0", "Chromium";v="131.0.6778.86", "Google Chrome";v="131.0.6778.86""#;
-    let rows: &[(&str, &[(&str, &str)], [&str; 5])] = &[
+    let rows: &[HintedRow<'_>] = &[
         // The header's own version is longer than the brand's.
         (CHROME_ON_WINDOWS, &[("sec-ch-ua", brands), ("sec-ch-ua-mobile", "?0"), ("sec-ch-ua-platform", "\"Windows\"")],
             ["Chrome", "131.0.0.0", "Windows", "10", "desktop"]),

@@ -1,0 +1,104 @@
+//! A log whose lanes fail when they are told to.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gosight_eventlog::{
+    Durable, EventLog, Lane, LaneError, LaneOptions, LogError, NewRecord, PartitionBounds, PollLimit, Polled, Reader,
+    TopicCreation, TopicInfo, TopicSpec,
+};
+
+/// The errors that the next polls and commits give, over all lanes.
+#[derive(Default)]
+pub(crate) struct Failures {
+    pub(crate) polls: Mutex<VecDeque<LaneError>>,
+    pub(crate) commits: Mutex<VecDeque<LaneError>>,
+}
+
+pub(crate) struct FailingLog {
+    pub(crate) inner: Arc<dyn EventLog>,
+    pub(crate) failures: Arc<Failures>,
+}
+
+struct FailingLane {
+    inner: Box<dyn Lane>,
+    failures: Arc<Failures>,
+}
+
+#[async_trait]
+impl Lane for FailingLane {
+    async fn poll(&mut self, limit: PollLimit) -> Result<Polled, LaneError> {
+        let failure = self.failures.polls.lock().unwrap().pop_front();
+        match failure {
+            Some(error) => Err(error),
+            None => self.inner.poll(limit).await,
+        }
+    }
+
+    async fn commit(&mut self, outputs: Vec<NewRecord>) -> Result<(), LaneError> {
+        let failure = self.failures.commits.lock().unwrap().pop_front();
+        let Some(error) = failure else {
+            return self.inner.commit(outputs).await;
+        };
+        if matches!(error, LaneError::Aborted { .. }) {
+            self.inner.rewind().await?;
+        }
+        Err(error)
+    }
+
+    async fn rewind(&mut self) -> Result<(), LaneError> {
+        self.inner.rewind().await
+    }
+
+    async fn close(self: Box<Self>) -> Result<(), LaneError> {
+        self.inner.close().await
+    }
+}
+
+#[async_trait]
+impl EventLog for FailingLog {
+    fn append(&self, record: NewRecord) -> Durable {
+        self.inner.append(record)
+    }
+
+    async fn lane(&self, options: LaneOptions) -> Result<Box<dyn Lane>, LogError> {
+        Ok(Box::new(FailingLane {
+            inner: self.inner.lane(options).await?,
+            failures: Arc::clone(&self.failures),
+        }))
+    }
+
+    async fn reader(&self, topic: &str, starts: &[(i32, i64)]) -> Result<Box<dyn Reader>, LogError> {
+        self.inner.reader(topic, starts).await
+    }
+
+    async fn bounds(&self, topic: &str) -> Result<Vec<PartitionBounds>, LogError> {
+        self.inner.bounds(topic).await
+    }
+
+    async fn offsets_at(&self, topic: &str, time_ms: i64) -> Result<Vec<(i32, i64)>, LogError> {
+        self.inner.offsets_at(topic, time_ms).await
+    }
+
+    async fn committed(&self, group: &str, topic: &str) -> Result<Vec<(i32, i64)>, LogError> {
+        self.inner.committed(group, topic).await
+    }
+
+    async fn create_topics(&self, topics: &[TopicSpec]) -> Result<Vec<TopicCreation>, LogError> {
+        self.inner.create_topics(topics).await
+    }
+
+    async fn describe(&self, topic: &str) -> Result<Option<TopicInfo>, LogError> {
+        self.inner.describe(topic).await
+    }
+
+    async fn health(&self, timeout: Duration) -> Result<(), LogError> {
+        self.inner.health(timeout).await
+    }
+
+    async fn close(&self, timeout: Duration) -> Result<(), LogError> {
+        self.inner.close(timeout).await
+    }
+}
