@@ -1,13 +1,12 @@
 //! `gosight-enricher`: reads the configuration, connects to Kafka and runs the lanes until it is told to stop.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use gosight_config::{EnricherSettings, Source};
+use gosight_config::{EnricherSettings, Source, environment};
 use gosight_enricher::{Assets, EnricherParts, serve};
 use gosight_eventlog::EventLog;
 use gosight_eventlog::kafka::KafkaLog;
@@ -73,11 +72,8 @@ struct Prepared {
 
 /// Reads and checks everything that can be checked before anything is bound; `None` where that was all that was asked for.
 fn prepare(arguments: &ServiceArguments) -> Result<Option<Prepared>, Failure> {
-    let environment: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
     let source = Source::file_or_shipped(arguments.config.as_deref());
-    let loaded = EnricherSettings::load(&source, &environment).map_err(Failure::bad_configuration)?;
+    let loaded = EnricherSettings::load(&source, &environment()).map_err(Failure::bad_configuration)?;
     let assets = Assets::load(&loaded.settings).map_err(Failure::bad_configuration)?;
     if arguments.check {
         for warning in &loaded.warnings {
