@@ -32,7 +32,7 @@ pub struct Load {
 /// What was acknowledged.
 #[derive(Debug)]
 pub struct Acknowledged {
-    /// For each session its events' ids in the order in which they were sent.
+    /// For each session, by its name, its events' ids in the order in which they were sent.
     pub sessions: Vec<(String, Vec<String>)>,
 }
 
@@ -48,9 +48,10 @@ impl Load {
             let (load, client, progress) = (self.clone(), client.clone(), Arc::clone(&progress));
             tasks.spawn(async move { load.session(number, &client, &progress).await });
         }
-        Acknowledged {
-            sessions: tasks.join_all().await,
-        }
+        // They end in any order.
+        let mut sessions = tasks.join_all().await;
+        sessions.sort();
+        Acknowledged { sessions }
     }
 
     async fn session(&self, number: u64, client: &reqwest::Client, progress: &AtomicU64) -> (String, Vec<String>) {

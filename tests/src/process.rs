@@ -80,10 +80,10 @@ impl Process {
                 let rest = line.trim_start().strip_prefix(beginning)?;
                 Some(rest.trim().to_owned())
             });
-            if found.is_none() {
-                if let Ok(Some(status)) = self.child.try_wait() {
-                    panic!("{} ended with {status}:\n{}", self.name, self.output());
-                }
+            if found.is_none()
+                && let Ok(Some(status)) = self.child.try_wait()
+            {
+                panic!("{} ended with {status}:\n{}", self.name, self.output());
             }
             std::future::ready(found)
         })

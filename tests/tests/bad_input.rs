@@ -27,13 +27,16 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// What the process may have grown by after 30 MB bodies and bombs of 1 GB, KiB.
 const GROWTH: u64 = 200 * 1024;
 
-/// What a request is answered with, and what stands where afterwards.
+/// How many records stand on each topic.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Books {
     staged: usize,
     raw: usize,
     errors: usize,
 }
+
+/// What it is, its body, its headers, and the status that it must get.
+type Refused<'a> = (&'a str, Vec<u8>, Vec<(&'a str, &'a str)>, u16);
 
 fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -102,7 +105,7 @@ async fn over_http() {
     let cut = gzip(good.as_bytes());
 
     // Refused: nothing of them is staged.
-    let refused: Vec<(&str, Vec<u8>, Vec<(&str, &str)>, u16)> = vec![
+    let refused: Vec<Refused<'_>> = vec![
         ("no JSON", b"events=1".to_vec(), vec![], 400),
         ("empty", vec![], vec![], 400),
         ("empty object", b"{}".to_vec(), vec![], 400),
