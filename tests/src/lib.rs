@@ -8,6 +8,8 @@
     reason = "a test that can't go on panics with the reason"
 )]
 
+pub mod browser;
+pub mod clients;
 pub mod dev;
 pub mod events;
 pub mod load;
