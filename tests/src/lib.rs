@@ -8,6 +8,7 @@
     reason = "a test that can't go on panics with the reason"
 )]
 
+pub mod broker;
 pub mod dev;
 pub mod events;
 pub mod load;
