@@ -254,6 +254,8 @@ limits: { bytes_in_flight: "${BYTES_IN_FLIGHT:-256MiB}" }
 redis: { addr: "${REDIS_ADDR}", password: "${REDIS_PASSWORD}" }
 postgres: { dsn: "${POSTGRES_DSN}" }
 rate_limit: { requests_per_second: 100000, burst: 100000, events_per_second: 1000000, events_burst: 1000000 }
+log: { format: "${LOG_FORMAT:-human}", level: "${LOG_LEVEL:-info}" }
+tracing: { otlp_endpoint: "${OTEL_EXPORTER_OTLP_ENDPOINT:-}" }
 "#;
 
 const ENRICHER: &str = r#"
@@ -262,4 +264,6 @@ kafka:
   brokers: ["${KAFKA_BROKERS}"]
   topics: { staging: STAGING, events: RAW, errors: ERRORS, replay: REPLAY }
 consumer: { group: GROUP, instance_id: "${INSTANCE_ID:-}" }
+log: { format: "${LOG_FORMAT:-human}", level: "${LOG_LEVEL:-info}" }
+tracing: { otlp_endpoint: "${OTEL_EXPORTER_OTLP_ENDPOINT:-}" }
 "#;

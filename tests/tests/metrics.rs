@@ -8,7 +8,7 @@ use std::time::Duration;
 use gosight_proto::ingest_service_client::IngestServiceClient;
 use gosight_proto::{EventBatch, SessionMeta};
 use gosight_tests::dev::Dev;
-use gosight_tests::events::{batch, page_view};
+use gosight_tests::events::{batch, chunk, page_view};
 use gosight_tests::stack::Stack;
 use gosight_tests::wait;
 use reqwest::Client;
@@ -119,10 +119,7 @@ async fn traffic(http: &str, grpc: &str, key: &str) {
         ),
         ("/v1/events", batch("gs_unknown", "s", &[event])),
         ("/v1/events", json!("no batch")),
-        (
-            "/v1/replay",
-            json!({ "project_key": key, "session_id": "s", "chunk_index": 0, "events": [] }),
-        ),
+        ("/v1/replay", chunk(key, "s", &[])),
         ("/v1/nowhere", json!({})),
     ];
     for (path, body) in bodies {
