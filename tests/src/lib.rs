@@ -9,6 +9,8 @@
 )]
 
 pub mod broker;
+pub mod browser;
+pub mod clients;
 pub mod dev;
 pub mod events;
 pub mod load;
