@@ -8,7 +8,7 @@ use axum::Router;
 use futures::stream::{self, Stream};
 use gosight_lifecycle::{Readiness, Shutdown};
 use tonic::{Request, Response, Status};
-use tonic_health::ServingStatus;
+use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
@@ -56,7 +56,7 @@ impl Health for Checks {
     async fn check(&self, request: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
         let service = request.into_inner().service;
         match self.status_of(&service) {
-            Some(status) => Ok(Response::new(answer(status as i32))),
+            Some(status) => Ok(Response::new(answer(status))),
             None => Err(Status::not_found(
                 "There is no such service; ask for \"\" or gosight.IngestService",
             )),
@@ -77,17 +77,18 @@ impl Health for Checks {
 struct Watch {
     checks: Checks,
     service: String,
-    told: Option<i32>,
+    told: Option<ServingStatus>,
 }
 
 impl Watch {
     /// The next change. It ends when the process stops, so that no watcher holds that up.
     async fn next(mut self) -> Option<(Result<HealthCheckResponse, Status>, Option<Self>)> {
-        // From the protocol: a service that is not known may become so, thus the stream goes on.
-        const SERVICE_UNKNOWN: i32 = 3;
         loop {
-            let status = self.checks.status_of(&self.service);
-            let status = status.map_or(SERVICE_UNKNOWN, |status| status as i32);
+            // The protocol has it that a service which is not known may become so, thus the stream goes on.
+            let status = self
+                .checks
+                .status_of(&self.service)
+                .unwrap_or(ServingStatus::ServiceUnknown);
             if self.told != Some(status) {
                 self.told = Some(status);
                 return Some((Ok(answer(status)), Some(self)));
@@ -102,6 +103,6 @@ impl Watch {
     }
 }
 
-fn answer(status: i32) -> HealthCheckResponse {
-    HealthCheckResponse { status }
+fn answer(status: ServingStatus) -> HealthCheckResponse {
+    HealthCheckResponse { status: status as i32 }
 }
