@@ -244,7 +244,7 @@ fn sha256(text: &str) -> String {
 }
 
 const EDGE: &str = r#"
-server: { host: 127.0.0.1, http_port: 0, grpc_port: 0, admin_port: 0 }
+server: { host: 127.0.0.1, http_port: 0, grpc_port: 0, admin_port: 0, drain_delay: "${DRAIN_DELAY:-0s}" }
 kafka:
   brokers: ["${KAFKA_BROKERS}"]
   topics: { staging: STAGING, events: RAW, errors: ERRORS, replay: REPLAY }
