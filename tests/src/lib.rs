@@ -10,8 +10,12 @@
 
 pub mod dev;
 pub mod events;
+pub mod keep_alive;
 pub mod load;
+pub mod open_loop;
 pub mod process;
+pub mod report;
 pub mod stack;
 pub mod topic;
+pub mod usage;
 pub mod wait;
