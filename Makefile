@@ -21,9 +21,8 @@ services: ## start real Kafka, PostgreSQL and Redis on loopback; addresses in .s
 services-stop: ## stop what `make services` started, and remove its data
 	deploy/services/services.sh stop
 
-bench: ## measure: events/s and latency of acks, end to end on the embedded log
-	cargo build --release --workspace --bins
-	cargo bench -p gosight-tests
+bench: ## measure the edge, the enricher and `gosight dev`, beside bare baselines, on real services that it starts and stops itself
+	deploy/bench.sh
 
 fmt: ## format the code
 	cargo fmt --all

@@ -11,6 +11,7 @@ mod client;
 mod envelope;
 mod gunzip;
 mod ingest;
+mod new_id;
 mod outcome;
 mod replay;
 mod server;
