@@ -20,6 +20,7 @@ use crate::body::PlainBody;
 use crate::budget::{Budget, Held};
 use crate::client::Client;
 use crate::envelope::{self, Envelope, EnvelopeLimits};
+use crate::new_id::new_id;
 use crate::outcome::{Accepted, Outcome, Reason, Refusal};
 use crate::replay::{self, Chunk, ReplayLimits};
 
@@ -142,10 +143,7 @@ impl Ingest {
             Err(refusal) => return Err(account.refuse(refusal)),
         };
         match self.chunk_record(sender, &chunk).await {
-            Ok(record) => Ok((
-                self.append(record, account, Uuid::now_v7(), 0, body.held),
-                chunk.chunk_index,
-            )),
+            Ok(record) => Ok((self.append(record, account, new_id(), 0, body.held), chunk.chunk_index)),
             Err(refusal) => Err(account.refuse(refusal)),
         }
     }
@@ -162,7 +160,7 @@ impl Ingest {
         let events = envelope.events;
         account.of_events(events);
         let grant = self.admit(sender, envelope.project_key.as_deref(), events).await?;
-        let batch_id = Uuid::now_v7();
+        let batch_id = new_id();
         let (key, mut batch) = raw_batch(sender, &grant, envelope, batch_id, received_at, body.clone(), format);
         batch.traceparent = account.traceparent(&sender.client);
         let value = encode_raw_batch(&batch).map_err(|error| {

@@ -12,6 +12,7 @@ mod closing;
 mod envelope;
 mod gunzip;
 mod ingest;
+mod new_id;
 mod outcome;
 mod protocol;
 mod replay;

@@ -17,6 +17,10 @@ use gosight_lifecycle::traces::init_traces;
 use gosight_lifecycle::{Readiness, Shutdown, admin, exit, telemetry};
 use tokio::net::TcpListener;
 
+/// Bodies and records of 4 to 40 KB live for milliseconds: glibc's allocator merges and splits them all the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Nothing is appended outside of the lanes' transactions, so the log has nothing to wait for.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
