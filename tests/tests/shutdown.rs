@@ -139,8 +139,11 @@ async fn grpc_client(address: String, key: String, load: Arc<Load>) -> Seen {
                 seen.acknowledged(receipt.to_str().unwrap(), &load);
             }
             Err(status) if status.metadata().contains_key("x-gosight-reason") => {
-                assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-                assert_eq!(status.metadata()["x-gosight-reason"], "shutting_down");
+                let reason = status.metadata().get("x-gosight-reason").unwrap();
+                assert_eq!(
+                    (status.code(), reason.as_bytes()),
+                    (Code::Unavailable, &b"shutting_down"[..])
+                );
                 seen.told += 1;
             }
             // After GOAWAY the client connects anew, and nobody is there.
