@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::kafka::{KafkaSettings, Secret};
-use crate::telemetry::{LegacyBatchSettings, LogSettings};
+use crate::telemetry::{LegacyBatchSettings, LogSettings, TracingSettings};
 
 /// The whole of `edge.yaml`.
 #[derive(Debug, Clone, PartialEq, Deserialize, Default)]
@@ -34,6 +34,8 @@ pub struct EdgeSettings {
     pub cors: CorsSettings,
     /// Logging.
     pub log: LogSettings,
+    /// OpenTelemetry traces.
+    pub tracing: TracingSettings,
     /// Keys of the Go ingestor, ignored.
     pub batch: LegacyBatchSettings,
 }

@@ -546,6 +546,22 @@ fn contradictions_of_the_edge_are_refused() {
                 &["my.yaml:2:20: ", "without a path"],
             ),
             ("log:\n  level: ''\n", &["my.yaml:2:10: log.level = ``: is empty"]),
+            (
+                "tracing:\n  otlp_endpoint: https://collector:4317\n",
+                &["my.yaml:2:18: tracing.otlp_endpoint = `https://collector:4317`: is no address"],
+            ),
+            (
+                "tracing:\n  otlp_endpoint: http://collector\n",
+                &["tracing.otlp_endpoint", "http://127.0.0.1:4317"],
+            ),
+            (
+                "tracing:\n  sampling_ratio: 1.5\n",
+                &["my.yaml:2:19: tracing.sampling_ratio = `1.5`: is no share"],
+            ),
+            (
+                "tracing:\n  sampling_ratio: NaN\n",
+                &["tracing.sampling_ratio", "from 0 to 1"],
+            ),
         ],
     );
 }

@@ -11,8 +11,10 @@ use gosight_edge::admission::{KeyDirectory, PostgresKeys, RedisKeyCache, RedisLi
 use gosight_edge::{EdgeParts, Listeners, Tls};
 use gosight_eventlog::EventLog;
 use gosight_eventlog::kafka::KafkaLog;
+use gosight_lifecycle::admin::AdminParts;
 use gosight_lifecycle::command_line::ServiceArguments;
-use gosight_lifecycle::telemetry::PrometheusHandle;
+use gosight_lifecycle::telemetry::{LogFilter, PrometheusHandle};
+use gosight_lifecycle::traces::init_traces;
 use gosight_lifecycle::{Readiness, Shutdown, admin, exit, telemetry};
 use tokio::net::TcpListener;
 
@@ -20,6 +22,8 @@ use tokio::net::TcpListener;
 const CLIENT_ID: &str = "gosight-edge";
 /// After the last answer, what is still queued for Kafka has so long.
 const CLOSE_LOG: Duration = Duration::from_secs(5);
+/// And after that, the last spans for their collector.
+const CLOSE_TRACES: Duration = Duration::from_secs(2);
 
 /// Takes events over HTTP, gRPC and gRPC-Web and stages them durably
 #[derive(Debug, Parser)]
@@ -97,15 +101,23 @@ async fn run(arguments: ServiceArguments) -> Result<(), Failure> {
         }
         return writeln!(std::io::stdout(), "OK").map_err(Failure::software);
     }
-    telemetry::init_logs(&loaded.settings.log).map_err(Failure::configuration)?;
+    let log_filter = telemetry::init_logs(&loaded.settings.log).map_err(Failure::configuration)?;
+    let traces = init_traces(&loaded.settings.tracing, "gosight-edge").map_err(Failure::configuration)?;
     let metrics = telemetry::init_metrics().map_err(Failure::software)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    serve(loaded.settings, tls, metrics).await
+    let served = serve(loaded.settings, tls, metrics, log_filter).await;
+    traces.close(CLOSE_TRACES).await;
+    served
 }
 
-async fn serve(settings: EdgeSettings, tls: Option<Tls>, metrics: PrometheusHandle) -> Result<(), Failure> {
+async fn serve(
+    settings: EdgeSettings,
+    tls: Option<Tls>,
+    metrics: PrometheusHandle,
+    log_filter: LogFilter,
+) -> Result<(), Failure> {
     // The stores need not answer yet: readiness tells, and answers say that they can't serve.
     let log: Arc<dyn EventLog> = KafkaLog::connect(&settings.kafka, CLIENT_ID).map_err(Failure::configuration)?;
     let postgres = PostgresKeys::connect(&settings.postgres).map_err(Failure::configuration)?;
@@ -128,7 +140,12 @@ async fn serve(settings: EdgeSettings, tls: Option<Tls>, metrics: PrometheusHand
     let shutdown = Shutdown::on_signals().map_err(Failure::software)?;
     // Readiness and metrics are answered until the last request has its answer.
     let last = Shutdown::new();
-    let admin = tokio::spawn(admin::serve(admin_port, readiness.clone(), metrics, last.clone()));
+    let shown = AdminParts {
+        readiness: readiness.clone(),
+        metrics,
+        log_filter,
+    };
+    let admin = tokio::spawn(admin::serve(admin_port, shown, last.clone()));
     let parts = EdgeParts {
         keys,
         limiter: Arc::new(limiter),

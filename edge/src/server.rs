@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use gosight_config::EdgeSettings;
 use gosight_eventlog::EventLog;
+use gosight_lifecycle::telemetry::begin_at_zero;
 use gosight_lifecycle::{Latch, Readiness, Shutdown};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -84,6 +85,7 @@ pub enum EdgeError {
 /// # Errors
 /// A port's task crashed.
 pub async fn serve(parts: EdgeParts, listeners: Listeners, shutdown: Shutdown) -> Result<(), EdgeError> {
+    begin_at_zero("edge_");
     let settings = &parts.settings;
     let keys = parts.keys.clone();
     let mut background = JoinSet::new();

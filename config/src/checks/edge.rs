@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Check, Contradiction, Findings, LONG, SHORT, kafka, time_shown};
+use super::{Check, Contradiction, Findings, LONG, SHORT, kafka, telemetry, time_shown};
 use crate::edge::{
     CorsSettings, EdgeSettings, KeySettings, LimitSettings, RateLimitSettings, RedisSettings, ServerSettings,
 };
@@ -25,7 +25,7 @@ impl Check for EdgeSettings {
         limits(&self.limits, &mut findings);
         sizes(self, &mut findings);
         cors(&self.cors, &mut findings);
-        kafka::log(&self.log, &mut findings);
+        telemetry::check(&self.log, &self.tracing, &mut findings);
         if self.kafka.delivery_timeout > self.server.shutdown_timeout {
             findings.refuse(
                 ["kafka.delivery_timeout", "server.shutdown_timeout"],

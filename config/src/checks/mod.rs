@@ -3,6 +3,7 @@
 mod edge;
 mod enricher;
 mod kafka;
+mod telemetry;
 
 use std::time::Duration;
 
