@@ -84,10 +84,13 @@ async fn run(arguments: ServiceArguments) -> Result<(), Failure> {
     let source = Source::file_or_shipped(arguments.config.as_deref());
     let loaded = EdgeSettings::load(&source, &environment).map_err(Failure::configuration)?;
     if arguments.check {
+        telemetry::check_logs(&loaded.settings.log).map_err(Failure::configuration)?;
+        let mut person = std::io::stderr();
         for warning in &loaded.warnings {
-            let _ = writeln!(std::io::stderr(), "warning: {warning}");
+            let _ = writeln!(person, "gosight-edge: {warning}");
         }
-        return writeln!(std::io::stdout(), "OK").map_err(Failure::software);
+        let _ = writeln!(person, "gosight-edge: the configuration is good");
+        return Ok(());
     }
     telemetry::init_logs(&loaded.settings.log).map_err(Failure::configuration)?;
     let metrics = telemetry::init_metrics().map_err(Failure::software)?;
