@@ -100,10 +100,13 @@ async fn run(arguments: ServiceArguments) -> Result<(), Failure> {
     };
     let loaded = EdgeSettings::load_and(&source, &environment, read_tls).map_err(Failure::configuration)?;
     if arguments.check {
+        telemetry::check_logs(&loaded.settings.log).map_err(Failure::configuration)?;
+        let mut person = std::io::stderr();
         for warning in &loaded.warnings {
-            let _ = writeln!(std::io::stderr(), "warning: {warning}");
+            let _ = writeln!(person, "gosight-edge: {warning}");
         }
-        return writeln!(std::io::stdout(), "OK").map_err(Failure::software);
+        let _ = writeln!(person, "gosight-edge: the configuration is good");
+        return Ok(());
     }
     let log_filter = telemetry::init_logs(&loaded.settings.log).map_err(Failure::configuration)?;
     let traces = init_traces(&loaded.settings.tracing, "gosight-edge").map_err(Failure::configuration)?;

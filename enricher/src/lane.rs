@@ -17,6 +17,12 @@ use crate::topic_limits::{NoSmaller, tightened};
 
 /// Windows that are read at the same time when several partitions come at once.
 const PRIMED_AT_ONCE: usize = 4;
+/// So many transactions that were aborted one after the other are no coincidence: the lane does not work.
+const ABORTS_IN_A_ROW: u32 = 3;
+/// Before a transaction is tried again, so that a lasting cause does not keep the brokers and the log lines busy: after the first
+/// abort, and twice as long after each further one, up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LAST_PAUSE: Duration = Duration::from_secs(2);
 /// A lane that has been given no partition for so long is ready all the same: there are more lanes than partitions.
 const READY_WITHOUT_PARTITIONS: Duration = Duration::from_secs(5);
 
@@ -30,6 +36,8 @@ pub(crate) struct LaneTask {
     partitions: Partitions,
     limit: PollLimit,
     breaker: Breaker,
+    /// Transactions that were aborted since the last one that was committed.
+    aborts: u32,
     latch: Latch,
 }
 
@@ -87,6 +95,7 @@ impl LaneTask {
                 max_wait: settings.transaction.max_wait,
             },
             breaker: Breaker::new(Instant::now()),
+            aborts: 0,
             parts: Arc::clone(parts),
             lane,
             latch,
@@ -112,7 +121,7 @@ impl LaneTask {
             let polled = match self.lane.poll(limit).await {
                 Ok(polled) => polled,
                 Err(LaneError::Aborted { reason }) => {
-                    self.aborted(&reason);
+                    self.aborted(&reason, shutdown).await;
                     continue;
                 }
                 Err(error) => return Err(error.into()),
@@ -176,7 +185,7 @@ impl LaneTask {
                     records = round.records;
                 }
                 Err(LaneError::Aborted { reason }) => {
-                    self.aborted(&reason);
+                    self.aborted(&reason, shutdown).await;
                     return Ok(());
                 }
                 Err(error) => return Err(error.into()),
@@ -210,13 +219,29 @@ impl LaneTask {
             tracing::info!("staged batches can be processed again");
             self.latch.ready();
         }
+        if std::mem::take(&mut self.aborts) >= ABORTS_IN_A_ROW {
+            tracing::info!("transactions are committed again");
+            self.latch.ready();
+        }
     }
 
     /// The log stands at the committed positions again, and so must we.
-    fn aborted(&mut self, reason: &str) {
+    async fn aborted(&mut self, reason: &str, shutdown: &Shutdown) {
         tracing::warn!(reason, "transaction aborted; its batches are taken again");
         metrics::counter!("enricher_transactions_total", "outcome" => "aborted").increment(1);
         self.partitions.discard();
+        self.aborts = self.aborts.saturating_add(1);
+        if self.aborts >= ABORTS_IN_A_ROW {
+            let aborts = self.aborts;
+            self.latch
+                .unready(format!("{aborts} transactions in a row were aborted: {reason}"));
+        }
+        let doublings = (self.aborts - 1).min(16);
+        let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(LAST_PAUSE);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.begun() => {}
+        }
     }
 
     /// Too many faults of ours: puts everything back and waits.

@@ -84,6 +84,7 @@ fn prepare(arguments: &ServiceArguments) -> Result<Option<Prepared>, Failure> {
     let loaded = EnricherSettings::load(&source, &environment()).map_err(Failure::bad_configuration)?;
     let assets = Assets::load(&loaded.settings).map_err(Failure::bad_configuration)?;
     if arguments.check {
+        telemetry::check_logs(&loaded.settings.log).map_err(Failure::bad_configuration)?;
         for warning in &loaded.warnings {
             complain(warning);
         }
