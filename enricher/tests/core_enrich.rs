@@ -6,7 +6,7 @@ mod core_support;
 
 use core_support::{RECEIVED_AT, assets, event, json_batch, run, value, with_payload};
 use gosight_config::EnricherSettings;
-use gosight_config::enricher::AnonymizedIp;
+use gosight_config::enricher::IpPrivacy;
 use gosight_enricher::core::Assets;
 use gosight_schemas::RawBatch;
 use serde_json::{Value, json};
@@ -126,7 +126,7 @@ fn fields_that_the_contract_does_not_know_are_kept_as_they_came() {
 #[test]
 fn an_address_leaves_as_the_project_wants_it_on_raw_and_on_errors() {
     let mut remove = EnricherSettings::default();
-    remove.privacy.anonymized_ip = AnonymizedIp::Remove;
+    remove.privacy.anonymized_ip = IpPrivacy::Remove;
     let remove = Assets::new(&remove, None);
     for (staged, truncated) in [
         (Some("203.0.113.77"), Some("203.0.113.0")),
