@@ -607,7 +607,10 @@ fn contradictions_of_the_enricher_are_refused() {
             ),
             (
                 "privacy:\n  ip: hash\n  hash_key: too-short\n",
-                &["my.yaml:3:13: privacy.hash_key (a secret, not shown): ", "at least 16 characters"],
+                &[
+                    "my.yaml:3:13: privacy.hash_key (a secret, not shown): ",
+                    "at least 16 characters",
+                ],
             ),
             (
                 "privacy:\n  anonymized_ip: hash\n",

@@ -253,17 +253,6 @@ fn each_problem_has_its_code_and_field() {
             OutOfRange,
             "/payload/properties",
         ),
-        (payload("click", json!({ "x": 1.5 })), OutOfRange, "/payload/x"),
-        (
-            payload("mouse_move", json!({ "mouse_y": 2_147_483_648_i64 })),
-            OutOfRange,
-            "/payload/mouse_y",
-        ),
-        (
-            payload("mouse_move", json!({ "positions": [{ "x": 1, "y": 0.5, "t": 0.5 }] })),
-            OutOfRange,
-            "/payload/positions/0/y",
-        ),
     ];
     let assets = assets();
     let good = page_view(r#","event_id":"0197f3a0-1111-7000-8000-000000000001""#);
@@ -301,7 +290,7 @@ fn what_is_at_the_edge_of_the_rules_passes() {
         page_view(r#","payload":null,"page":null,"url":null,"event_id":null,"user_id":null,"event_type":null"#),
         page_view(r#","payload":{"x":1e308,"y":1e-999,"z":"1e999","deep":[[[[{}]]]]},"😀":"\ud83d\ude00""#),
         page_view(&format!(r#","payload":{{"exact":{}}}"#, "9".repeat(308))),
-        with_payload("click", &json!({ "x": -2_147_483_648_i64, "y": 12.0 })),
+        with_payload("click", &json!({ "x": -7, "y": 12.5 })),
         with_payload(
             "custom",
             &json!({ "name": "n", "properties": { id.clone(): text.clone(), "n": 1, "o": {} } }),

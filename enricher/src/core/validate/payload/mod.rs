@@ -57,15 +57,6 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// Those of the named fields that are there must be whole numbers that 32 bits hold, as the .proto files have them.
-    fn integers(&self, names: &[&str], problems: &mut Problems) {
-        for name in names {
-            if let Some(value) = self.get(name) {
-                integer(|| pointer(name), value, problems);
-            }
-        }
-    }
-
     /// A finite number, where the field is there and is one; a problem where it is something else.
     fn number(&self, name: &str, problems: &mut Problems) -> Option<f64> {
         let value = self.get(name)?;
@@ -98,20 +89,6 @@ impl<'a> Payload<'a> {
 
 fn pointer(name: &str) -> String {
     format!("/payload/{name}")
-}
-
-fn integer(pointer: impl Fn() -> String, value: &RawValue, problems: &mut Problems) {
-    let Some(number) = finite(&pointer, value, problems) else {
-        return;
-    };
-    let holds = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number);
-    if number.fract() != 0.0 || !holds {
-        problems.out_of_range(
-            pointer(),
-            "a whole number of 32 bits (Math.round)",
-            &json::beginning(value.get()),
-        );
-    }
 }
 
 /// `pointer` is asked for only where there is something to tell.

@@ -1,12 +1,12 @@
-//! Clicks and movements: coordinates are whole numbers, the target's flat names have the types that downstream reads.
+//! Clicks and movements: coordinates are numbers, the target's flat names have the types that downstream reads.
 
-use super::{Payload, finite, integer};
+use super::{Payload, finite};
 use crate::core::json::{self, Kind};
 use crate::core::problems::Problems;
 use crate::core::validate::Bounds;
 
 pub(in crate::core) fn check(payload: &Payload<'_>, _bounds: Bounds<'_>, problems: &mut Problems) {
-    payload.integers(&["x", "y", "mouse_x", "mouse_y"], problems);
+    payload.numbers(&["x", "y", "mouse_x", "mouse_y"], problems);
     let texts = ["target_selector", "target_tag", "target_role", "target_href"];
     payload.kinds(&texts, Kind::String, problems);
     payload.kinds(&["target_classes", "positions"], Kind::Array, problems);
@@ -20,13 +20,8 @@ pub(in crate::core) fn check(payload: &Payload<'_>, _bounds: Bounds<'_>, problem
             continue;
         }
         for field in json::fields(position.get()).unwrap_or_default() {
-            let pointer = || format!("{}/{}", pointer(), field.name);
-            match &*field.name {
-                "x" | "y" => integer(pointer, field.value, problems),
-                "t" => {
-                    finite(pointer, field.value, problems);
-                }
-                _ => {}
+            if matches!(&*field.name, "x" | "y" | "t") {
+                finite(|| format!("{}/{}", pointer(), field.name), field.value, problems);
             }
         }
     }
