@@ -609,12 +609,15 @@ fn contradictions_of_the_enricher_are_refused() {
                 "privacy:\n  ip: hash\n  hash_key: too-short\n",
                 &[
                     "my.yaml:3:13: privacy.hash_key (a secret, not shown): ",
-                    "at least 16 characters",
+                    "at least 16 random ones",
                 ],
             ),
             (
                 "privacy:\n  anonymized_ip: hash\n",
-                &["privacy.hash_key", "at least 16 characters"],
+                &[
+                    "my.yaml:2:18: privacy.anonymized_ip = `hash`: ",
+                    "privacy.hash_key is shorter",
+                ],
             ),
             (
                 "user_agent:\n  cache_entries: 0\n",

@@ -176,7 +176,8 @@ fn privacy(privacy: &PrivacySettings, findings: &mut Findings) {
         findings.refuse(
             ["privacy.hash_key", "privacy.ip", "privacy.anonymized_ip"],
             format!(
-                "must have at least {SHORTEST_HASH_KEY} characters where addresses are hashed, or they can be guessed"
+                "addresses are hashed, but privacy.hash_key is shorter than {SHORTEST_HASH_KEY} characters, so that they can be guessed; \
+                 set it to at least {SHORTEST_HASH_KEY} random ones"
             ),
         );
     }
