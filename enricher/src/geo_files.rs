@@ -114,6 +114,9 @@ impl GeoFiles {
             let age = (now_ms() / 1000).saturating_sub_unsigned(build);
             metrics::gauge!("enricher_geoip_build_timestamp_seconds", "file" => file.name.clone()).set(build as f64);
             metrics::gauge!("enricher_geoip_age_seconds", "file" => file.name.clone()).set(age as f64);
+            for counter in ["enricher_geoip_swaps_total", "enricher_geoip_refused_total"] {
+                metrics::counter!(counter, "file" => file.name.clone()).increment(0);
+            }
         }
     }
 }

@@ -176,7 +176,7 @@ impl LaneTask {
             }
             match self.lane.commit(round.outputs).await {
                 Ok(()) => {
-                    self.committed(&round.counts, started);
+                    self.committed(round.counts, started);
                     return Ok(());
                 }
                 Err(LaneError::OutputTooLarge { topic, size, limit }) => {
@@ -223,7 +223,7 @@ impl LaneTask {
         }
     }
 
-    fn committed(&mut self, counts: &Counts, started: Instant) {
+    fn committed(&mut self, mut counts: Counts, started: Instant) {
         let early = self.partitions.keep();
         counts.record();
         metrics::counter!("enricher_transactions_total", "outcome" => "committed").increment(1);

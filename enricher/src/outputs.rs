@@ -7,9 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use gosight_config::kafka::TopicNames;
 use gosight_eventlog::{Header, LogRecord, NewRecord};
+use gosight_lifecycle::traces::Span;
 use gosight_schemas::{Origin, RejectCode, headers};
 
-use crate::core::{self, Assets, DedupeWindow, Outcome};
+use crate::core::{self, Assets, DedupeWindow, Outcome, Processed, TimeChange};
 
 /// One of the topics that outcomes go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub(crate) struct Counts {
     fault: Option<RejectCode>,
     /// When the oldest and the newest batch were received, Unix ms.
     received: Option<(i64, i64)>,
+    /// Of the batches whose trace is kept.
+    spans: Vec<Span>,
 }
 
 impl OutputTopics {
@@ -88,6 +91,7 @@ pub(crate) fn outputs_of(
     let batch_id = Bytes::copy_from_slice(processed.batch_id.as_bytes());
     let made_with = MadeWith::of(assets);
     counts.batch(processed.received_at);
+    counts.trace(&processed);
     counts.faults_of(&processed.outcomes);
     for outcome in processed.outcomes {
         match outcome {
@@ -166,6 +170,27 @@ impl Counts {
         *newest = received_at.max(*newest);
     }
 
+    /// Continues the batch's trace until the transaction has ended.
+    fn trace(&mut self, processed: &Processed) {
+        let Some(traceparent) = processed.traceparent.as_deref() else {
+            return;
+        };
+        let mut span = Span::consuming("enrich", Some(traceparent));
+        if !span.is_kept() {
+            return;
+        }
+        let count = |is_one: fn(&Outcome) -> bool| {
+            let count = processed.outcomes.iter().filter(|outcome| is_one(outcome)).count();
+            i64::try_from(count).unwrap_or(i64::MAX)
+        };
+        span.note("batch_id", processed.batch_id.to_string());
+        span.note("project_id", processed.project_id.to_string());
+        span.note("events", count(|outcome| matches!(outcome, Outcome::Event(_))));
+        span.note("rejects", count(|outcome| matches!(outcome, Outcome::Reject(_))));
+        span.note("duplicates", count(|outcome| matches!(outcome, Outcome::Duplicate(_))));
+        self.spans.push(span);
+    }
+
     fn faults_of(&mut self, outcomes: &[Outcome]) {
         let fault = outcomes.iter().find_map(|outcome| match outcome {
             Outcome::Reject(reject) => Some(reject.code).filter(|code| code.is_our_fault()),
@@ -194,8 +219,9 @@ impl Counts {
         )
     }
 
-    /// Adds them to the process's metrics.
-    pub(crate) fn record(&self) {
+    /// They are committed: adds them to the process's metrics, and ends the spans well.
+    pub(crate) fn record(&mut self) {
+        self.spans.clear();
         metrics::counter!("enricher_batches_total").increment(self.batches);
         for (event_type, count) in &self.events {
             metrics::counter!("enricher_events_total", "type" => *event_type).increment(*count);
@@ -204,8 +230,9 @@ impl Counts {
             metrics::counter!("enricher_rejects_total", "code" => code.as_str()).increment(*count);
         }
         metrics::counter!("enricher_duplicates_total").increment(self.duplicates);
-        for (change, count) in &self.time_changes {
-            metrics::counter!("enricher_timestamps_changed_total", "how" => *change).increment(*count);
+        for change in [TimeChange::Corrected, TimeChange::Clamped].map(TimeChange::as_str) {
+            let count = self.time_changes.get(change).copied().unwrap_or_default();
+            metrics::counter!("enricher_timestamps_changed_total", "how" => change).increment(count);
         }
         metrics::counter!("enricher_masked_inputs_total").increment(self.masked_inputs);
         if let Some((oldest, newest)) = self.received {
@@ -214,6 +241,15 @@ impl Counts {
                 metrics::histogram!("enricher_received_to_raw_seconds")
                     .record(now.saturating_sub(received) as f64 / 1000.0);
             }
+        }
+    }
+}
+
+impl Drop for Counts {
+    /// Whatever was not committed is taken again.
+    fn drop(&mut self) {
+        for span in &mut self.spans {
+            span.fail("not committed");
         }
     }
 }
