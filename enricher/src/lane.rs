@@ -10,6 +10,7 @@ use gosight_lifecycle::{Latch, Shutdown};
 use crate::EnricherParts;
 use crate::breaker::Breaker;
 use crate::core::Assets;
+use crate::geo_files::LiveGeo;
 use crate::outputs::{Counts, OutputTopics, outputs_of};
 use crate::partitions::{OutOfOrder, Partitions};
 use crate::prime::primed_window;
@@ -31,6 +32,8 @@ pub(crate) struct LaneTask {
     parts: Arc<EnricherParts>,
     /// The process's assets, with tighter limits where a topic turned out to have them.
     assets: Arc<Assets>,
+    /// The city files that count now.
+    live_geo: Arc<LiveGeo>,
     topics: Arc<OutputTopics>,
     lane: Box<dyn Lane>,
     partitions: Partitions,
@@ -73,7 +76,12 @@ struct Round {
 
 impl LaneTask {
     /// Joins the group as lane `number` of this process.
-    pub(crate) async fn open(parts: &Arc<EnricherParts>, number: u32, latch: Latch) -> Result<Self, LaneFailure> {
+    pub(crate) async fn open(
+        parts: &Arc<EnricherParts>,
+        live_geo: &Arc<LiveGeo>,
+        number: u32,
+        latch: Latch,
+    ) -> Result<Self, LaneFailure> {
         let settings = &parts.settings;
         let consumer = &settings.consumer;
         let options = LaneOptions {
@@ -87,6 +95,7 @@ impl LaneTask {
         let max_entries = usize::try_from(settings.dedupe.max_entries).unwrap_or(usize::MAX);
         Ok(Self {
             assets: Arc::clone(&parts.assets),
+            live_geo: Arc::clone(live_geo),
             topics: Arc::new(OutputTopics::new(&settings.kafka.topics)),
             partitions: Partitions::new(settings.dedupe.window, max_entries),
             limit: PollLimit {
@@ -194,6 +203,7 @@ impl LaneTask {
     }
 
     async fn process(&mut self, records: Vec<LogRecord>) -> Result<Round, LaneFailure> {
+        self.take_over_geo();
         let (assets, topics) = (Arc::clone(&self.assets), Arc::clone(&self.topics));
         let mut partitions = self.partitions.take();
         // Tens of milliseconds of pure computing: not on a thread that serves sockets.
@@ -204,6 +214,22 @@ impl LaneTask {
         .await?;
         self.partitions = partitions;
         round.inspect_err(|_| metrics::counter!("enricher_order_violations_total").increment(1))
+    }
+
+    /// Changed city files count from the next transaction on, so that every batch sees one snapshot.
+    fn take_over_geo(&mut self) {
+        let live = self.live_geo.load();
+        let is_same = match (live.as_deref(), &self.assets.geo) {
+            (Some(live), Some(ours)) => live.is(ours),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !is_same {
+            self.assets = Arc::new(Assets {
+                geo: live.as_deref().cloned(),
+                ..Assets::clone(&self.assets)
+            });
+        }
     }
 
     fn committed(&mut self, mut counts: Counts, started: Instant) {
