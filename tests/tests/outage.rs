@@ -165,10 +165,17 @@ fn check_answers(answers: &[Answer]) {
 }
 
 async fn recovers(seen: &Seen, edge: &Edge, returned: Instant) {
-    let success = wait::until("a batch is acknowledged", DEADLINE, || {
-        std::future::ready(seen.first_success_after(returned))
-    })
-    .await;
+    while seen.first_success_after(returned).is_none() {
+        let last = || seen.answers.lock().unwrap().last().cloned();
+        assert!(
+            returned.elapsed() < DEADLINE,
+            "no batch is acknowledged; the last answer was {:?}\n{}",
+            last(),
+            edge.process.output()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let success = seen.first_success_after(returned).unwrap();
     assert!(
         success - returned < RECOVERY,
         "first success {:?} after the return",
