@@ -17,6 +17,7 @@ mod nearest;
 mod read;
 pub mod telemetry;
 
+pub use checks::Contradiction;
 pub use edge::EdgeSettings;
 pub use enricher::EnricherSettings;
 pub use errors::ConfigErrors;

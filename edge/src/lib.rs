@@ -8,14 +8,18 @@ pub mod admission;
 mod body;
 mod budget;
 mod client;
+mod closing;
 mod envelope;
 mod gunzip;
 mod ingest;
 mod outcome;
+mod protocol;
 mod replay;
 mod server;
 mod socket;
+mod tls;
 mod transport;
 
 pub use outcome::{Accepted, InStream, Outcome, Reason, Refusal, Retry, Rule};
 pub use server::{EdgeError, EdgeParts, Listeners, serve};
+pub use tls::{Tls, TlsError};

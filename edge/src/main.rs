@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use gosight_config::{EdgeSettings, Source};
 use gosight_edge::admission::{KeyDirectory, PostgresKeys, RedisKeyCache, RedisLimiter};
-use gosight_edge::{EdgeParts, Listeners};
+use gosight_edge::{EdgeParts, Listeners, Tls};
 use gosight_eventlog::EventLog;
 use gosight_eventlog::kafka::KafkaLog;
 use gosight_lifecycle::admin::AdminParts;
@@ -86,7 +86,15 @@ async fn run(arguments: ServiceArguments) -> Result<(), Failure> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let source = Source::file_or_shipped(arguments.config.as_deref());
-    let loaded = EdgeSettings::load(&source, &environment).map_err(Failure::configuration)?;
+    let mut tls = None;
+    let read_tls = |settings: &EdgeSettings| match Tls::load(&settings.server.tls) {
+        Ok(loaded) => {
+            tls = loaded;
+            Vec::new()
+        }
+        Err(error) => vec![error.into()],
+    };
+    let loaded = EdgeSettings::load_and(&source, &environment, read_tls).map_err(Failure::configuration)?;
     if arguments.check {
         for warning in &loaded.warnings {
             let _ = writeln!(std::io::stderr(), "warning: {warning}");
@@ -99,12 +107,17 @@ async fn run(arguments: ServiceArguments) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let served = serve(loaded.settings, metrics, log_filter).await;
+    let served = serve(loaded.settings, tls, metrics, log_filter).await;
     traces.close(CLOSE_TRACES).await;
     served
 }
 
-async fn serve(settings: EdgeSettings, metrics: PrometheusHandle, log_filter: LogFilter) -> Result<(), Failure> {
+async fn serve(
+    settings: EdgeSettings,
+    tls: Option<Tls>,
+    metrics: PrometheusHandle,
+    log_filter: LogFilter,
+) -> Result<(), Failure> {
     // The stores need not answer yet: readiness tells, and answers say that they can't serve.
     let log: Arc<dyn EventLog> = KafkaLog::connect(&settings.kafka, CLIENT_ID).map_err(Failure::configuration)?;
     let postgres = PostgresKeys::connect(&settings.postgres).map_err(Failure::configuration)?;
@@ -139,6 +152,7 @@ async fn serve(settings: EdgeSettings, metrics: PrometheusHandle, log_filter: Lo
         log: Arc::clone(&log),
         log_name: "kafka",
         readiness,
+        tls,
         settings,
     };
     let served = gosight_edge::serve(parts, Listeners { http, grpc }, shutdown).await;

@@ -74,6 +74,7 @@ pub(crate) async fn run(arguments: DevArguments) -> Result<(), Failure> {
             log: Arc::clone(&log),
             log_name: "log",
             readiness: readiness.clone(),
+            tls: None,
             settings: edge_settings,
         },
         Listeners {
@@ -149,6 +150,7 @@ fn edge_settings(arguments: &DevArguments) -> EdgeSettings {
     settings.server.http_port = arguments.http_port;
     settings.server.grpc_port = arguments.grpc_port;
     settings.server.admin_port = arguments.admin_port;
+    settings.server.drain_delay = Duration::ZERO;
     settings.server.shutdown_timeout = DRAIN;
     // One developer on one machine, load tests included: the limiter works but does not stand in the way.
     settings.rate_limit.requests_per_second = 20_000;

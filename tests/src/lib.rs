@@ -9,10 +9,16 @@
 )]
 
 pub mod broker;
+pub mod browser;
+pub mod clients;
 pub mod dev;
 pub mod events;
+pub mod keep_alive;
 pub mod load;
+pub mod open_loop;
 pub mod process;
+pub mod report;
 pub mod stack;
 pub mod topic;
+pub mod usage;
 pub mod wait;

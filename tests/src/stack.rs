@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gosight_config::kafka::KafkaSettings;
 use gosight_eventlog::kafka::KafkaLog;
+use gosight_eventlog::{EventLog, TimestampSource, TopicSpec};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -78,6 +79,21 @@ impl Stack {
         format!("e2e-{}-{which}", self.unique)
     }
 
+    /// Creates one more topic, as wide as staging.
+    pub async fn create_topic(&self, which: &str) -> String {
+        let spec = TopicSpec {
+            name: self.topic(which),
+            partitions: 12,
+            retention: Duration::from_secs(3_600),
+            max_message_bytes: 5 << 20,
+            timestamps: TimestampSource::LogAppendTime,
+        };
+        let name = spec.name.clone();
+        let created = self.log().create_topics(&[spec]).await;
+        created.expect("the topic can be created");
+        name
+    }
+
     /// The log, to read the topics.
     pub fn log(&self) -> Arc<KafkaLog> {
         let settings = KafkaSettings {
@@ -123,6 +139,17 @@ impl Stack {
         Process::start(name, &[], &self.environment(kind, variables))
     }
 
+    /// Starts an enricher of a group of its own, which reads staging from its start.
+    pub async fn enricher_of_group(&self, group: &str, geoip: &str) -> Process {
+        let variables = [("INSTANCE_ID", "only"), ("GROUP", group), ("GEOIP_DATABASE", geoip)];
+        self.enricher_with(&variables).await.0
+    }
+
+    /// The brokers' addresses, as in the environment.
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
     fn environment(&self, kind: &str, variables: &[(&str, &str)]) -> BTreeMap<String, String> {
         let config = self.directory.path().join(format!("{kind}.yaml"));
         let mut environment = BTreeMap::from([
@@ -144,7 +171,7 @@ impl Stack {
     }
 
     fn write_configuration(&self, kind: &str, template: &str) {
-        let mut text = template.replace("GROUP", &format!("e2e-{}", self.unique));
+        let mut text = template.replace("DEFAULT", &format!("e2e-{}", self.unique));
         for (which, placeholder) in [
             ("staging", "STAGING"),
             ("raw", "RAW"),
@@ -244,7 +271,7 @@ fn sha256(text: &str) -> String {
 }
 
 const EDGE: &str = r#"
-server: { host: 127.0.0.1, http_port: 0, grpc_port: 0, admin_port: 0 }
+server: { host: 127.0.0.1, http_port: 0, grpc_port: 0, admin_port: 0, drain_delay: "${DRAIN_DELAY:-0s}" }
 kafka:
   brokers: ["${KAFKA_BROKERS}"]
   topics: { staging: STAGING, events: RAW, errors: ERRORS, replay: REPLAY }
@@ -263,7 +290,8 @@ server: { host: 127.0.0.1, admin_port: 0 }
 kafka:
   brokers: ["${KAFKA_BROKERS}"]
   topics: { staging: STAGING, events: RAW, errors: ERRORS, replay: REPLAY }
-consumer: { group: GROUP, instance_id: "${INSTANCE_ID:-}" }
+consumer: { group: "${GROUP:-DEFAULT}", instance_id: "${INSTANCE_ID:-}" }
+geoip: { database_path: "${GEOIP_DATABASE:-}" }
 log: { format: "${LOG_FORMAT:-human}", level: "${LOG_LEVEL:-info}" }
 tracing: { otlp_endpoint: "${OTEL_EXPORTER_OTLP_ENDPOINT:-}" }
 "#;
