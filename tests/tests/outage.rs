@@ -265,7 +265,7 @@ async fn kafka_pauses_then_dies_and_nothing_is_lost_doubled_or_untruthful() {
 
     let staged = topic::all(&*log, &stack.topic("staging")).await;
     let stands: BTreeSet<String> = staged.iter().map(|record| record.position.to_string()).collect();
-    let receipts = seen.receipts.lock().unwrap();
+    let receipts = std::mem::take(&mut *seen.receipts.lock().unwrap());
     assert_eq!(receipts.len() * 5, total);
     for receipt in receipts.iter() {
         let position = receipt.split(';').next().unwrap();

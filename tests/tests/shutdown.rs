@@ -140,7 +140,7 @@ async fn grpc_client(address: String, key: String, load: Arc<Load>) -> Seen {
             }
             Err(status) if status.metadata().contains_key("x-gosight-reason") => {
                 assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-                assert_eq!(status.metadata()["x-gosight-reason"], "shutting_down");
+                assert_eq!(status.metadata().get("x-gosight-reason").unwrap(), "shutting_down");
                 seen.told += 1;
             }
             // After GOAWAY the client connects anew, and nobody is there.
