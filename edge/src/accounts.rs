@@ -9,7 +9,7 @@ use std::time::Instant;
 use gosight_schemas::Transport;
 use metrics::{Counter, Histogram, counter, histogram};
 
-use crate::outcome::{Reason, Refusal};
+use crate::outcome::{DROPPED, Reason, Refusal};
 
 /// Outcome of what is durable on the log.
 const ACCEPTED: &str = "accepted";
@@ -30,6 +30,7 @@ pub(crate) struct Accounts {
 struct Meters {
     accepted: Tally,
     abandoned: Tally,
+    dropped: Tally,
     /// In the order of `Reason::ALL`.
     refused: Vec<Tally>,
     ack_seconds: Histogram,
@@ -92,6 +93,7 @@ impl Meters {
         Self {
             accepted: Tally::new(transport, ACCEPTED),
             abandoned: Tally::new(transport, ABANDONED),
+            dropped: Tally::new(transport, DROPPED),
             refused: Reason::ALL
                 .iter()
                 .map(|reason| Tally::new(transport, reason.name()))
@@ -132,6 +134,12 @@ impl Account {
         let meters = self.accounts.meters(self.transport);
         meters.accepted.add(self.events);
         meters.ack_seconds.record(self.body_read.elapsed());
+    }
+
+    /// A restriction drops it.
+    pub(crate) fn dropped(mut self) {
+        self.settled = true;
+        self.accounts.meters(self.transport).dropped.add(self.events);
     }
 
     /// It is refused; hands back the refusal with its events named.

@@ -11,11 +11,16 @@ mod client;
 mod envelope;
 mod gunzip;
 mod ingest;
+mod live;
 mod outcome;
+mod quota;
+pub mod reload;
 mod replay;
+mod restrictions;
 mod server;
 mod socket;
 mod transport;
 
-pub use outcome::{Accepted, InStream, Outcome, Reason, Refusal, Retry, Rule};
+pub use live::Live;
+pub use outcome::{Accepted, Fate, InStream, Outcome, Reason, Refusal, Retry, Rule};
 pub use server::{EdgeError, EdgeParts, Listeners, serve};

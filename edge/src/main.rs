@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use gosight_config::{EdgeSettings, Source};
+use gosight_config::{EdgeSettings, Loaded, Source};
 use gosight_edge::admission::{KeyDirectory, PostgresKeys, RedisKeyCache, RedisLimiter};
-use gosight_edge::{EdgeParts, Listeners};
+use gosight_edge::reload::Reload;
+use gosight_edge::{EdgeParts, Listeners, Live};
 use gosight_eventlog::EventLog;
 use gosight_eventlog::kafka::KafkaLog;
 use gosight_lifecycle::command_line::ServiceArguments;
@@ -89,20 +90,33 @@ async fn run(arguments: ServiceArguments) -> Result<(), Failure> {
         }
         return writeln!(std::io::stdout(), "OK").map_err(Failure::software);
     }
-    telemetry::init_logs(&loaded.settings.log).map_err(Failure::configuration)?;
+    let log_filter = telemetry::init_logs(&loaded.settings.log).map_err(Failure::configuration)?;
     let metrics = telemetry::init_metrics().map_err(Failure::software)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    serve(loaded.settings, metrics).await
+    let live = Live::new(&loaded.settings);
+    let reload = Reload {
+        source,
+        environment,
+        live: live.clone(),
+        set_log_level: Box::new(move |level| log_filter.set(level).map_err(|error| error.to_string())),
+    };
+    serve(loaded, live, reload, metrics).await
 }
 
-async fn serve(settings: EdgeSettings, metrics: PrometheusHandle) -> Result<(), Failure> {
+async fn serve(
+    loaded: Loaded<EdgeSettings>,
+    live: Live,
+    reload: Reload,
+    metrics: PrometheusHandle,
+) -> Result<(), Failure> {
+    let settings = loaded.settings.clone();
     // The stores need not answer yet: readiness tells, and answers say that they can't serve.
     let log: Arc<dyn EventLog> = KafkaLog::connect(&settings.kafka, CLIENT_ID).map_err(Failure::configuration)?;
     let postgres = PostgresKeys::connect(&settings.postgres).map_err(Failure::configuration)?;
     let cache = RedisKeyCache::connect(&settings.redis, &settings.keys).map_err(Failure::configuration)?;
-    let limiter = RedisLimiter::connect(&settings.redis, &settings.rate_limit).map_err(Failure::configuration)?;
+    let limiter = RedisLimiter::connect(&settings.redis, &live).map_err(Failure::configuration)?;
     let keys = KeyDirectory::new(&settings.keys, Arc::new(postgres), Some(cache));
 
     let http = bind(&settings, "http_port", settings.server.http_port).await?;
@@ -118,12 +132,17 @@ async fn serve(settings: EdgeSettings, metrics: PrometheusHandle) -> Result<(), 
 
     let readiness = Readiness::new();
     let shutdown = Shutdown::on_signals().map_err(Failure::software)?;
+    let reloading = reload
+        .run(loaded, readiness.latch("configuration"), shutdown.clone())
+        .map_err(Failure::software)?;
+    let reloading = tokio::spawn(reloading);
     // Readiness and metrics are answered until the last request has its answer.
     let last = Shutdown::new();
     let admin = tokio::spawn(admin::serve(admin_port, readiness.clone(), metrics, last.clone()));
     let parts = EdgeParts {
         keys,
         limiter: Arc::new(limiter),
+        live,
         log: Arc::clone(&log),
         log_name: "kafka",
         readiness,
@@ -131,6 +150,7 @@ async fn serve(settings: EdgeSettings, metrics: PrometheusHandle) -> Result<(), 
     };
     let served = gosight_edge::serve(parts, Listeners { http, grpc }, shutdown).await;
     let closed = log.close(CLOSE_LOG).await;
+    reloading.abort();
     last.begin();
     admin.abort();
     served.map_err(Failure::software)?;

@@ -99,6 +99,7 @@ async fn a_batch_as_large_as_the_burst_is_admitted_and_the_refusal_after_it_says
         burst: 100,
         events_per_second: 1_000,
         events_burst: 1_000,
+        ..RateLimitSettings::default()
     };
     let limiter = RedisLimiter::connect(&redis(), &settings).unwrap();
     let project = Uuid::new_v4().to_string();
@@ -125,7 +126,7 @@ async fn the_state_in_redis_ends_by_itself_and_damage_begins_anew() {
         &["HSET", "", "requests", "many", "at", "nan", "events", "-5"][..],
     ] {
         let project = Uuid::new_v4().to_string();
-        let name = format!("gosight:limit:v1:{project}");
+        let name = format!("gosight:limit:v2:{project}");
         let mut command = redis::cmd(damage[0]);
         command.arg(&name).arg(&damage[2..]);
         command.query_async::<redis::Value>(&mut redis_side).await.unwrap();
@@ -211,7 +212,7 @@ async fn a_redis_that_goes_and_comes_back_is_used_again() {
     let project = Uuid::new_v4().to_string();
     assert_eq!(limiter.admit(&project, 1).await, Ok(()));
     let known: bool = redis::cmd("EXISTS")
-        .arg(format!("gosight:limit:v1:{project}"))
+        .arg(format!("gosight:limit:v2:{project}"))
         .query_async(&mut redis_connection().await)
         .await
         .unwrap();
