@@ -199,7 +199,7 @@ log: { format: json, level: info }
     process.hang_up();
     process.says(&["read again", "\"cause\":\"SIGHUP\"", "\"changed\":\"[]\""]);
 
-    std::fs::write(&path, START.replace("level: info", "level: loud")).unwrap();
+    std::fs::write(&path, START.replace("level: info", "level: gosight_edge=loud")).unwrap();
     process.hang_up();
     process.says(&["is refused", "SIGHUP", "log.level"]);
 

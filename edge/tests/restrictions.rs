@@ -106,9 +106,9 @@ async fn what_is_dropped_is_answered_as_success_and_says_that_it_is_nowhere() {
     );
 
     let chunks = tokio_stream::iter([ReplayChunk {
-        project_key: KEY.to_owned(),
-        session_id: "noise".to_owned(),
-        data: b"[]".to_vec(),
+        project_key: Some(KEY.to_owned()),
+        session_id: Some("noise".to_owned()),
+        data: b"[]".to_vec().into(),
         ..ReplayChunk::default()
     }]);
     let response = client.send_replay(chunks).await.unwrap();
