@@ -19,6 +19,7 @@ pub mod restrictions;
 pub mod telemetry;
 mod values;
 
+pub use checks::Contradiction;
 pub use edge::EdgeSettings;
 pub use enricher::EnricherSettings;
 pub use errors::ConfigErrors;

@@ -140,7 +140,7 @@ impl Ingest {
         format: BodyFormat,
     ) -> Result<Staging, Refusal> {
         let received_at = unix_ms();
-        account.body_read();
+        account.body_read("batch", body.bytes.len(), &sender.client);
         match self
             .batch_record(sender, &mut account, &body.bytes, format, received_at)
             .await
@@ -158,7 +158,7 @@ impl Ingest {
         mut body: PlainBody,
         format: BodyFormat,
     ) -> Result<(Staging, i32), Refusal> {
-        account.body_read();
+        account.body_read("replay chunk", body.bytes.len(), &sender.client);
         let read = match format {
             BodyFormat::Json => replay::read_json(&body.bytes, self.replay_limits, &mut body.held),
             BodyFormat::Protobuf => replay::read_protobuf(&body.bytes, self.replay_limits, &mut body.held),
@@ -197,7 +197,8 @@ impl Ingest {
         let Some(grant) = self.admit(sender, contents).await? else {
             return Ok((Admitted::Dropped, batch_id, events));
         };
-        let (key, batch) = raw_batch(sender, &grant, envelope, batch_id, received_at, body.clone(), format);
+        let (key, mut batch) = raw_batch(sender, &grant, envelope, batch_id, received_at, body.clone(), format);
+        batch.traceparent = account.traceparent(&sender.client);
         let value = encode_raw_batch(&batch).map_err(|error| {
             self.accounts.log_failure(Reason::Internal, &error);
             Refusal::new(
@@ -278,7 +279,7 @@ impl Ingest {
         Ok(Some(grant))
     }
 
-    fn append(&self, admitted: Admitted, account: Account, batch_id: Uuid, events: u32, held: Held) -> Staging {
+    fn append(&self, admitted: Admitted, mut account: Account, batch_id: Uuid, events: u32, held: Held) -> Staging {
         let record = match admitted {
             Admitted::Record(record) => record,
             Admitted::Dropped => {
@@ -286,6 +287,7 @@ impl Ingest {
                 return Staging(Some(OnTheWay::Dropped(batch_id)));
             }
         };
+        account.appended();
         Staging(Some(OnTheWay::Record(ToBeDurable {
             durable: self.log.append(record),
             account,
@@ -363,7 +365,8 @@ fn raw_batch(
         origin: client.origin.clone(),
         referer: client.referer.clone(),
         privacy: grant.privacy,
-        traceparent: client.traceparent.clone(),
+        // The account knows the trace.
+        traceparent: None,
     };
     (key, batch)
 }
@@ -373,12 +376,13 @@ impl ToBeDurable {
         drop(self.held);
         match result {
             Ok(position) => {
-                self.account.accept();
-                Ok(Accepted {
+                let accepted = Accepted {
                     events: self.events,
                     batch_id: self.batch_id,
                     fate: Fate::Staged(position),
-                })
+                };
+                self.account.accept(&accepted);
+                Ok(accepted)
             }
             Err(error) => {
                 let refusal = append_refusal(&error);

@@ -9,11 +9,13 @@ use clap::Parser;
 use gosight_config::{EdgeSettings, Loaded, Source};
 use gosight_edge::admission::{KeyDirectory, PostgresKeys, RedisKeyCache, RedisLimiter};
 use gosight_edge::reload::Reload;
-use gosight_edge::{EdgeParts, Listeners, Live};
+use gosight_edge::{EdgeParts, Listeners, Live, Tls};
 use gosight_eventlog::EventLog;
 use gosight_eventlog::kafka::KafkaLog;
+use gosight_lifecycle::admin::AdminParts;
 use gosight_lifecycle::command_line::ServiceArguments;
-use gosight_lifecycle::telemetry::PrometheusHandle;
+use gosight_lifecycle::telemetry::{LogFilter, PrometheusHandle};
+use gosight_lifecycle::traces::init_traces;
 use gosight_lifecycle::{Readiness, Shutdown, admin, exit, telemetry};
 use tokio::net::TcpListener;
 
@@ -21,6 +23,8 @@ use tokio::net::TcpListener;
 const CLIENT_ID: &str = "gosight-edge";
 /// After the last answer, what is still queued for Kafka has so long.
 const CLOSE_LOG: Duration = Duration::from_secs(5);
+/// And after that, the last spans for their collector.
+const CLOSE_TRACES: Duration = Duration::from_secs(2);
 
 /// Takes events over HTTP, gRPC and gRPC-Web and stages them durably
 #[derive(Debug, Parser)]
@@ -83,7 +87,15 @@ async fn run(arguments: ServiceArguments) -> Result<(), Failure> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let source = Source::file_or_shipped(arguments.config.as_deref());
-    let loaded = EdgeSettings::load(&source, &environment).map_err(Failure::configuration)?;
+    let mut tls = None;
+    let read_tls = |settings: &EdgeSettings| match Tls::load(&settings.server.tls) {
+        Ok(loaded) => {
+            tls = loaded;
+            Vec::new()
+        }
+        Err(error) => vec![error.into()],
+    };
+    let loaded = EdgeSettings::load_and(&source, &environment, read_tls).map_err(Failure::configuration)?;
     if arguments.check {
         for warning in &loaded.warnings {
             let _ = writeln!(std::io::stderr(), "warning: {warning}");
@@ -91,6 +103,7 @@ async fn run(arguments: ServiceArguments) -> Result<(), Failure> {
         return writeln!(std::io::stdout(), "OK").map_err(Failure::software);
     }
     let log_filter = telemetry::init_logs(&loaded.settings.log).map_err(Failure::configuration)?;
+    let traces = init_traces(&loaded.settings.tracing, "gosight-edge").map_err(Failure::configuration)?;
     let metrics = telemetry::init_metrics().map_err(Failure::software)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -100,16 +113,29 @@ async fn run(arguments: ServiceArguments) -> Result<(), Failure> {
         source,
         environment,
         live: live.clone(),
-        set_log_level: Box::new(move |level| log_filter.set(level).map_err(|error| error.to_string())),
+        set_log_level: {
+            let log_filter = log_filter.clone();
+            Box::new(move |level| log_filter.set(level).map_err(|error| error.to_string()))
+        },
     };
-    serve(loaded, live, reload, metrics).await
+    let telemetry = Telemetry { metrics, log_filter };
+    let served = serve(loaded, tls, live, reload, telemetry).await;
+    traces.close(CLOSE_TRACES).await;
+    served
+}
+
+/// What the admin port shows of it.
+struct Telemetry {
+    metrics: PrometheusHandle,
+    log_filter: LogFilter,
 }
 
 async fn serve(
     loaded: Loaded<EdgeSettings>,
+    tls: Option<Tls>,
     live: Live,
     reload: Reload,
-    metrics: PrometheusHandle,
+    telemetry: Telemetry,
 ) -> Result<(), Failure> {
     let settings = loaded.settings.clone();
     // The stores need not answer yet: readiness tells, and answers say that they can't serve.
@@ -138,7 +164,12 @@ async fn serve(
     let reloading = tokio::spawn(reloading);
     // Readiness and metrics are answered until the last request has its answer.
     let last = Shutdown::new();
-    let admin = tokio::spawn(admin::serve(admin_port, readiness.clone(), metrics, last.clone()));
+    let shown = AdminParts {
+        readiness: readiness.clone(),
+        metrics: telemetry.metrics,
+        log_filter: telemetry.log_filter,
+    };
+    let admin = tokio::spawn(admin::serve(admin_port, shown, last.clone()));
     let parts = EdgeParts {
         keys,
         limiter: Arc::new(limiter),
@@ -146,6 +177,7 @@ async fn serve(
         log: Arc::clone(&log),
         log_name: "kafka",
         readiness,
+        tls,
         settings,
     };
     let served = gosight_edge::serve(parts, Listeners { http, grpc }, shutdown).await;

@@ -70,7 +70,8 @@ impl Reload {
             };
             let mut looks = tokio::time::interval(LOOK);
             looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let (mut taken, mut last) = (look(path.as_deref()).await, None);
+            let first = look(path.as_deref()).await;
+            let (mut taken, mut last) = (watched.is_in_force().then_some(first), None);
             loop {
                 let cause = tokio::select! {
                     () = shutdown.begun() => return,
@@ -83,11 +84,11 @@ impl Reload {
                 let seen = look(path.as_deref()).await;
                 let due = match cause {
                     Cause::Signal => true,
-                    Cause::File => seen != taken && last.as_ref() == Some(&seen),
+                    Cause::File => taken.as_ref() != Some(&seen) && last.as_ref() == Some(&seen),
                 };
                 if due {
                     watched.read(cause);
-                    taken.clone_from(&seen);
+                    taken = Some(seen.clone());
                 }
                 last = Some(seen);
             }
@@ -105,6 +106,12 @@ struct Watched {
 }
 
 impl Watched {
+    /// Whether the file says what is in force: it may have changed since the start read it.
+    fn is_in_force(&self) -> bool {
+        EdgeSettings::load(&self.reload.source, &self.reload.environment)
+            .is_ok_and(|loaded| loaded.differing_keys(&self.started_with).is_empty())
+    }
+
     fn read(&mut self, cause: Cause) {
         let cause = cause.name();
         let result = match EdgeSettings::load(&self.reload.source, &self.reload.environment) {

@@ -47,14 +47,15 @@ pub(super) struct ProjectBuckets {
 }
 
 impl Rate {
-    pub(super) fn per_second(tokens: u32, burst: u32) -> Self {
-        Self::per_minute(u64::from(tokens.max(1)) * 60, burst)
+    /// 0 counts as 1: nothing here divides by it.
+    pub(super) const fn per_second(tokens: u32, burst: u32) -> Self {
+        Self::per_minute(tokens as u64 * 60, burst)
     }
 
-    fn per_minute(tokens: u64, burst: u32) -> Self {
+    const fn per_minute(tokens: u64, burst: u32) -> Self {
         Self {
-            per_minute: tokens.max(1),
-            burst: burst.max(1),
+            per_minute: if tokens == 0 { 1 } else { tokens },
+            burst: if burst == 0 { 1 } else { burst },
         }
     }
 
