@@ -149,6 +149,7 @@ async fn the_page_and_a_running_pipeline_say_the_same() {
     let mut sections = documented();
     let mut elsewhere = sections.remove("Edge, with Redis").unwrap();
     elsewhere.extend(sections.remove("Enricher, with GeoIP files").unwrap());
+    elsewhere.extend(sections.remove("Edge, with a configuration of its own").unwrap());
     let rows: Families = sections.into_values().flatten().collect();
     let exported = exported(&text);
     check(&exported, &rows);
