@@ -14,6 +14,7 @@ mod interpolate;
 pub mod kafka;
 mod load;
 mod nearest;
+mod origins;
 mod read;
 pub mod telemetry;
 
@@ -21,3 +22,4 @@ pub use edge::EdgeSettings;
 pub use enricher::EnricherSettings;
 pub use errors::ConfigErrors;
 pub use load::{Loaded, Source, environment};
+pub use origins::OriginPattern;

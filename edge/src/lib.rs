@@ -4,18 +4,21 @@
 //! on `enricher`.
 
 mod accounts;
+mod activity;
 pub mod admission;
 mod body;
 mod budget;
 mod client;
+mod decompress;
 mod envelope;
-mod gunzip;
+mod forwarding;
 mod ingest;
 mod outcome;
 mod replay;
 mod server;
 mod socket;
 mod transport;
+mod wire;
 
 pub use outcome::{Accepted, InStream, Outcome, Reason, Refusal, Retry, Rule};
 pub use server::{EdgeError, EdgeParts, Listeners, serve};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures::TryFutureExt;
 use gosight_config::EdgeSettings;
 use gosight_eventlog::EventLog;
 use gosight_lifecycle::{Latch, Readiness, Shutdown};
@@ -22,10 +23,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::accounts::Accounts;
+use crate::activity::{Activity, AnswerBody, Waits};
 use crate::admission::{KeyDirectory, Limiter};
 use crate::ingest::{Ingest, bytes};
 use crate::socket::{Socket, UnreadBody};
 use crate::transport::{self, Context, Peer};
+use crate::wire::{Wire, WireRules};
 
 /// An HTTP/2 client that is silent for so long is asked whether it is still there, and has so long to answer.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
@@ -101,9 +105,11 @@ pub async fn serve(parts: EdgeParts, listeners: Listeners, shutdown: Shutdown) -
     });
     let ingest = Arc::new(Ingest::new(parts.keys, parts.limiter, parts.log, settings));
     background.spawn(measure_budget(Arc::clone(&ingest)));
+    let accounts = Arc::clone(&ingest.accounts);
     let context = Context::new(ingest, parts.readiness, shutdown.clone(), settings);
     let acceptor = Arc::new(Acceptor::new(
         transport::router(&context, settings),
+        accounts,
         settings,
         shutdown.clone(),
     ));
@@ -131,6 +137,8 @@ struct Acceptor {
     protocols: auto::Builder<TokioExecutor>,
     permits: Arc<Semaphore>,
     header_timeout: Duration,
+    waits: Waits,
+    wire: WireRules,
     shutdown: Shutdown,
     connections: TaskTracker,
     /// Ends connections that did not end in time.
@@ -138,12 +146,21 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    fn new(router: Router, settings: &EdgeSettings, shutdown: Shutdown) -> Self {
+    fn new(router: Router, accounts: Arc<Accounts>, settings: &EdgeSettings, shutdown: Shutdown) -> Self {
         Self {
             router,
             protocols: protocols(settings),
             permits: Arc::new(Semaphore::new(settings.limits.connections as usize)),
             header_timeout: settings.limits.header_timeout,
+            waits: Waits {
+                header: settings.limits.header_timeout,
+                idle: settings.limits.idle_timeout,
+            },
+            wire: WireRules {
+                accounts,
+                header_limit: bytes(settings.limits.header.as_u64()),
+                header_timeout: settings.limits.header_timeout,
+            },
             shutdown,
             connections: TaskTracker::new(),
             cut: CancellationToken::new(),
@@ -182,24 +199,38 @@ impl Acceptor {
             return;
         }
         let unread = UnreadBody::default();
+        let activity = Activity::new(self.waits);
         let socket = Socket::new(stream, unread.clone());
+        let wire = Wire::new(socket, activity.clone(), unread.clone(), self.wire.clone());
         let service = service_fn(|mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
             request.extensions_mut().insert(unread.clone());
-            self.router.clone().oneshot(request.map(axum::body::Body::new))
+            let under_way = activity.request();
+            let answered = self.router.clone().oneshot(request.map(axum::body::Body::new));
+            answered.map_ok(|response| {
+                response.map(|body| AnswerBody {
+                    body,
+                    _under_way: under_way,
+                })
+            })
         });
-        let mut connection = pin!(self.protocols.serve_connection(TokioIo::new(socket), service));
+        let mut connection = pin!(self.protocols.serve_connection(TokioIo::new(wire), service));
         let ended = tokio::select! {
             result = connection.as_mut() => Some(result),
             () = self.shutdown.begun() => None,
+            _ = activity.overdue() => None,
         };
         let ended = match ended {
             Some(result) => result,
             None => {
-                connection.as_mut().graceful_shutdown();
+                // An overdue HTTP/1 connection is ended by its wire, which may still have an answer to give.
+                if activity.was_overdue().is_none() || activity.is_http2() {
+                    connection.as_mut().graceful_shutdown();
+                }
                 tokio::select! {
                     result = connection.as_mut() => result,
                     () = self.cut.cancelled() => Ok(()),
+                    () = activity.said_last_word() => Ok(()),
                 }
             }
         };
@@ -250,12 +281,14 @@ fn protocols(settings: &EdgeSettings) -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
+        // Ours tells waiting for a request from waiting for the rest of one.
+        .header_read_timeout(None)
         .max_buf_size(header.max(MIN_HTTP1_BUFFER));
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(header).unwrap_or(u32::MAX))
+        // Up to here a refusal has a body: `header_limit`.
+        .max_header_list_size(u32::try_from(header.saturating_mul(2)).unwrap_or(u32::MAX))
         .max_concurrent_streams(CONCURRENT_STREAMS)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
