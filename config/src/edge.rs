@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -10,7 +11,7 @@ use serde::Deserialize;
 
 use crate::kafka::{KafkaSettings, Secret};
 use crate::origins::OriginPattern;
-use crate::telemetry::{LegacyBatchSettings, LogSettings};
+use crate::telemetry::{LegacyBatchSettings, LogSettings, TracingSettings};
 
 /// The whole of `edge.yaml`.
 #[derive(Debug, Clone, PartialEq, Deserialize, Default)]
@@ -34,6 +35,8 @@ pub struct EdgeSettings {
     pub cors: CorsSettings,
     /// Logging.
     pub log: LogSettings,
+    /// OpenTelemetry traces.
+    pub tracing: TracingSettings,
     /// Keys of the Go ingestor, ignored.
     pub batch: LegacyBatchSettings,
 }
@@ -56,9 +59,27 @@ pub struct ServerSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// Where they name it; the first that a request has counts alone.
     pub forwarding_headers: Vec<ForwardingHeader>,
-    /// After SIGTERM, requests in flight have so long to get their answer.
+    /// After SIGTERM, requests are served as before for so long, while readiness says no.
+    #[serde(deserialize_with = "crate::forms::duration")]
+    pub drain_delay: Duration,
+    /// After that, requests in flight have so long to get their answer.
     #[serde(deserialize_with = "crate::forms::duration")]
     pub shutdown_timeout: Duration,
+    /// Encryption of both public ports.
+    pub tls: TlsSettings,
+}
+
+/// `server.tls`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsSettings {
+    /// PEM file with our certificate and those between it and the root; none for no TLS.
+    pub certificate_file: Option<PathBuf>,
+    /// PEM file with the certificate's private key.
+    pub key_file: Option<PathBuf>,
+    /// A client that has not ended the handshake after so long is dropped.
+    #[serde(deserialize_with = "crate::forms::duration")]
+    pub handshake_timeout: Duration,
 }
 
 /// A header in which proxies name the hop before them.
@@ -170,6 +191,14 @@ pub struct LimitSettings {
     pub connections: u32,
     /// Batches of one gRPC stream that wait for their acks.
     pub stream_window: u32,
+    /// Calls at once on one HTTP/2 connection.
+    pub concurrent_streams: u32,
+    /// An HTTP/2 client that is silent for so long is asked whether it is still there.
+    #[serde(deserialize_with = "crate::forms::duration")]
+    pub ping_interval: Duration,
+    /// And has so long to answer.
+    #[serde(deserialize_with = "crate::forms::duration")]
+    pub ping_timeout: Duration,
     /// The largest record of the staging topic (its max.message.bytes): a batch after decompression and its envelope must fit.
     #[serde(deserialize_with = "crate::forms::size")]
     pub staging_record: ByteSize,
@@ -214,7 +243,19 @@ impl Default for ServerSettings {
                 ForwardingHeader::Forwarded,
                 ForwardingHeader::XRealIp,
             ],
+            drain_delay: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(10),
+            tls: TlsSettings::default(),
+        }
+    }
+}
+
+impl Default for TlsSettings {
+    fn default() -> Self {
+        Self {
+            certificate_file: None,
+            key_file: None,
+            handshake_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -278,6 +319,9 @@ impl Default for LimitSettings {
             bytes_in_flight: ByteSize::mib(256),
             connections: 10_000,
             stream_window: 64,
+            concurrent_streams: 256,
+            ping_interval: Duration::from_secs(20),
+            ping_timeout: Duration::from_secs(10),
             staging_record: ByteSize::mib(5),
             replay_record: ByteSize::mib(10),
         }

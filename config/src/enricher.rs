@@ -8,7 +8,7 @@ use bytesize::ByteSize;
 use serde::Deserialize;
 
 use crate::kafka::KafkaSettings;
-use crate::telemetry::{LegacyBatchSettings, LogSettings};
+use crate::telemetry::{LegacyBatchSettings, LogSettings, TracingSettings};
 
 /// The whole of `enricher.yaml`.
 #[derive(Debug, Clone, PartialEq, Deserialize, Default)]
@@ -34,6 +34,8 @@ pub struct EnricherSettings {
     pub privacy: PrivacySettings,
     /// Logging.
     pub log: LogSettings,
+    /// OpenTelemetry traces.
+    pub tracing: TracingSettings,
     /// Keys of the Go ingestor, ignored.
     pub batch: LegacyBatchSettings,
 }

@@ -34,6 +34,16 @@ pub(crate) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSiz
     Ok(size)
 }
 
+/// `0`, `0.25`, `1`.
+pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| D::Error::custom("is no share; write a number from 0 to 1, for example 0.1"))
+}
+
 /// `0.0.0.0`, `::1`.
 pub(crate) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
     let text = String::deserialize(deserializer)?;

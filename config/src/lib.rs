@@ -18,6 +18,7 @@ mod origins;
 mod read;
 pub mod telemetry;
 
+pub use checks::Contradiction;
 pub use edge::EdgeSettings;
 pub use enricher::EnricherSettings;
 pub use errors::ConfigErrors;

@@ -68,7 +68,19 @@ impl EdgeSettings {
     /// # Errors
     /// All mistakes that could be found, for a person.
     pub fn load(source: &Source, environment: &BTreeMap<String, String>) -> Result<Loaded<Self>, ConfigErrors> {
-        load(source, &SHIPPED_EDGE, environment)
+        Self::load_and(source, environment, |_| Vec::new())
+    }
+
+    /// The same with more checks, of what needs more than the settings themselves: what they find is told with its place in the file.
+    ///
+    /// # Errors
+    /// All mistakes that could be found, for a person.
+    pub fn load_and(
+        source: &Source,
+        environment: &BTreeMap<String, String>,
+        check: impl FnOnce(&Self) -> Vec<Contradiction>,
+    ) -> Result<Loaded<Self>, ConfigErrors> {
+        load(source, &SHIPPED_EDGE, environment, check)
     }
 }
 
@@ -78,7 +90,7 @@ impl EnricherSettings {
     /// # Errors
     /// All mistakes that could be found, for a person.
     pub fn load(source: &Source, environment: &BTreeMap<String, String>) -> Result<Loaded<Self>, ConfigErrors> {
-        load(source, &SHIPPED_ENRICHER, environment)
+        load(source, &SHIPPED_ENRICHER, environment, |_| Vec::new())
     }
 }
 
@@ -86,14 +98,14 @@ fn load<S: DeserializeOwned + Check>(
     source: &Source,
     shipped: &Shipped,
     environment: &BTreeMap<String, String>,
+    check: impl FnOnce(&S) -> Vec<Contradiction>,
 ) -> Result<Loaded<S>, ConfigErrors> {
     match source {
-        Source::Shipped => {
-            settings(shipped.text, shipped, environment).map_err(|faults| ConfigErrors::new(shipped.name, faults))
-        }
+        Source::Shipped => settings(shipped.text, shipped, environment, check)
+            .map_err(|faults| ConfigErrors::new(shipped.name, faults)),
         Source::File(path) => text_of(path)
             .map_err(|fault| vec![fault])
-            .and_then(|text| settings(&text, shipped, environment))
+            .and_then(|text| settings(&text, shipped, environment, check))
             .map_err(|faults| ConfigErrors::new(&path.display().to_string(), faults)),
     }
 }
@@ -123,13 +135,15 @@ fn settings<S: DeserializeOwned + Check>(
     text: &str,
     shipped: &Shipped,
     environment: &BTreeMap<String, String>,
+    check: impl FnOnce(&S) -> Vec<Contradiction>,
 ) -> Result<Loaded<S>, Vec<Fault>> {
     let Document { root, mut faults } = Document::parse(text, environment).map_err(|fault| vec![fault])?;
     let reference = Document::parse(shipped.text, &BTreeMap::new()).map_err(|fault| vec![fault])?;
     let read = read::read::<S>(&root, &reference.root.leaves(), &mut faults);
     if let Some(settings) = &read {
         // A faulty value has its default standing in, about which nothing need be said.
-        let contradictions = settings.contradictions();
+        let mut contradictions = settings.contradictions();
+        contradictions.extend(check(settings));
         let meant = contradictions
             .into_iter()
             .filter(|contradiction| !contradiction.keys.iter().any(|key| root.is_faulty_at(key)));

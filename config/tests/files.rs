@@ -379,6 +379,18 @@ fn contradictions_of_the_edge_are_refused() {
                 &["my.yaml:2:16: limits.connections = `0`: is too little; write at least 1"],
             ),
             (
+                "limits:\n  concurrent_streams: 0\n  ping_interval: 0s\n  ping_timeout: 2h\n",
+                &[
+                    "my.yaml:2:23: limits.concurrent_streams = `0`: is out of bounds; write 1 to 10000",
+                    "my.yaml:3:18: limits.ping_interval = `0s`: is out of bounds; write 1ms to 1h",
+                    "my.yaml:4:17: limits.ping_timeout = `2h`: is out of bounds; write 1ms to 1h",
+                ],
+            ),
+            (
+                "server:\n  drain_delay: 2h\n",
+                &["my.yaml:2:16: server.drain_delay = `2h`: is out of bounds; write 0s to 1h"],
+            ),
+            (
                 "limits:\n  body_timeout: 0s\n",
                 &["my.yaml:2:17: limits.body_timeout = `0s`: is out of bounds; write 1ms to 1h"],
             ),
@@ -556,6 +568,22 @@ fn contradictions_of_the_edge_are_refused() {
                 &["my.yaml:2:17: limits.idle_timeout = `0s`: is out of bounds"],
             ),
             ("log:\n  level: ''\n", &["my.yaml:2:10: log.level = ``: is empty"]),
+            (
+                "tracing:\n  otlp_endpoint: https://collector:4317\n",
+                &["my.yaml:2:18: tracing.otlp_endpoint = `https://collector:4317`: is no address"],
+            ),
+            (
+                "tracing:\n  otlp_endpoint: http://collector\n",
+                &["tracing.otlp_endpoint", "http://127.0.0.1:4317"],
+            ),
+            (
+                "tracing:\n  sampling_ratio: 1.5\n",
+                &["my.yaml:2:19: tracing.sampling_ratio = `1.5`: is no share"],
+            ),
+            (
+                "tracing:\n  sampling_ratio: NaN\n",
+                &["tracing.sampling_ratio", "from 0 to 1"],
+            ),
         ],
     );
 }

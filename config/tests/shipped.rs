@@ -39,6 +39,7 @@ fn addresses_come_from_the_environment() {
         ("ADMIN_PORT", "3"),
         ("LOG_LEVEL", "debug"),
         ("LOG_FORMAT", "json"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317"),
     ];
     let edge_only = [
         ("REDIS_ADDR", "redis:6379"),
@@ -57,6 +58,7 @@ fn addresses_come_from_the_environment() {
     assert_eq!(edge.redis.password.reveal(), "a: \"b\" #'{[\n- c");
     assert_eq!(edge.postgres.dsn.reveal(), "postgresql://u:p@db/gosight");
     assert_eq!(edge.log.level, "debug");
+    assert_eq!(edge.tracing.otlp_endpoint, "http://collector:4317");
     let debug = format!("{edge:?}");
     assert!(!debug.contains("- c") && !debug.contains("u:p@db"), "{debug}");
 

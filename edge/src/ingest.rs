@@ -114,7 +114,7 @@ impl Ingest {
         format: BodyFormat,
     ) -> Result<Staging, Refusal> {
         let received_at = unix_ms();
-        account.body_read();
+        account.body_read("batch", body.bytes.len(), &sender.client);
         match self
             .batch_record(sender, &mut account, &body.bytes, format, received_at)
             .await
@@ -132,7 +132,7 @@ impl Ingest {
         mut body: PlainBody,
         format: BodyFormat,
     ) -> Result<(Staging, i32), Refusal> {
-        account.body_read();
+        account.body_read("replay chunk", body.bytes.len(), &sender.client);
         let read = match format {
             BodyFormat::Json => replay::read_json(&body.bytes, self.replay_limits, &mut body.held),
             BodyFormat::Protobuf => replay::read_protobuf(&body.bytes, self.replay_limits, &mut body.held),
@@ -163,7 +163,8 @@ impl Ingest {
         account.of_events(events);
         let grant = self.admit(sender, envelope.project_key.as_deref(), events).await?;
         let batch_id = Uuid::now_v7();
-        let (key, batch) = raw_batch(sender, &grant, envelope, batch_id, received_at, body.clone(), format);
+        let (key, mut batch) = raw_batch(sender, &grant, envelope, batch_id, received_at, body.clone(), format);
+        batch.traceparent = account.traceparent(&sender.client);
         let value = encode_raw_batch(&batch).map_err(|error| {
             self.accounts.log_failure(Reason::Internal, &error);
             Refusal::new(
@@ -216,7 +217,8 @@ impl Ingest {
         Ok(grant)
     }
 
-    fn append(&self, record: NewRecord, account: Account, batch_id: Uuid, events: u32, held: Held) -> Staging {
+    fn append(&self, record: NewRecord, mut account: Account, batch_id: Uuid, events: u32, held: Held) -> Staging {
+        account.appended();
         Staging(Some(OnTheWay {
             durable: self.log.append(record),
             account,
@@ -294,7 +296,8 @@ fn raw_batch(
         origin: client.origin.clone(),
         referer: client.referer.clone(),
         privacy: grant.privacy,
-        traceparent: client.traceparent.clone(),
+        // The account knows the trace.
+        traceparent: None,
     };
     (key, batch)
 }
@@ -304,12 +307,13 @@ impl OnTheWay {
         drop(self.held);
         match result {
             Ok(position) => {
-                self.account.accept();
-                Ok(Accepted {
+                let accepted = Accepted {
                     events: self.events,
                     batch_id: self.batch_id,
                     position,
-                })
+                };
+                self.account.accept(&accepted);
+                Ok(accepted)
             }
             Err(error) => {
                 let refusal = append_refusal(&error);

@@ -8,11 +8,13 @@ use std::time::Duration;
 use clap::Parser;
 use gosight_config::{EdgeSettings, Source};
 use gosight_edge::admission::{KeyDirectory, PostgresKeys, RedisKeyCache, RedisLimiter};
-use gosight_edge::{EdgeParts, Listeners};
+use gosight_edge::{EdgeParts, Listeners, Tls};
 use gosight_eventlog::EventLog;
 use gosight_eventlog::kafka::KafkaLog;
+use gosight_lifecycle::admin::AdminParts;
 use gosight_lifecycle::command_line::ServiceArguments;
-use gosight_lifecycle::telemetry::PrometheusHandle;
+use gosight_lifecycle::telemetry::{LogFilter, PrometheusHandle};
+use gosight_lifecycle::traces::init_traces;
 use gosight_lifecycle::{Readiness, Shutdown, admin, exit, telemetry};
 use tokio::net::TcpListener;
 
@@ -20,6 +22,8 @@ use tokio::net::TcpListener;
 const CLIENT_ID: &str = "gosight-edge";
 /// After the last answer, what is still queued for Kafka has so long.
 const CLOSE_LOG: Duration = Duration::from_secs(5);
+/// And after that, the last spans for their collector.
+const CLOSE_TRACES: Duration = Duration::from_secs(2);
 
 /// Takes events over HTTP, gRPC and gRPC-Web and stages them durably
 #[derive(Debug, Parser)]
@@ -82,22 +86,38 @@ async fn run(arguments: ServiceArguments) -> Result<(), Failure> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let source = Source::file_or_shipped(arguments.config.as_deref());
-    let loaded = EdgeSettings::load(&source, &environment).map_err(Failure::configuration)?;
+    let mut tls = None;
+    let read_tls = |settings: &EdgeSettings| match Tls::load(&settings.server.tls) {
+        Ok(loaded) => {
+            tls = loaded;
+            Vec::new()
+        }
+        Err(error) => vec![error.into()],
+    };
+    let loaded = EdgeSettings::load_and(&source, &environment, read_tls).map_err(Failure::configuration)?;
     if arguments.check {
         for warning in &loaded.warnings {
             let _ = writeln!(std::io::stderr(), "warning: {warning}");
         }
         return writeln!(std::io::stdout(), "OK").map_err(Failure::software);
     }
-    telemetry::init_logs(&loaded.settings.log).map_err(Failure::configuration)?;
+    let log_filter = telemetry::init_logs(&loaded.settings.log).map_err(Failure::configuration)?;
+    let traces = init_traces(&loaded.settings.tracing, "gosight-edge").map_err(Failure::configuration)?;
     let metrics = telemetry::init_metrics().map_err(Failure::software)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    serve(loaded.settings, metrics).await
+    let served = serve(loaded.settings, tls, metrics, log_filter).await;
+    traces.close(CLOSE_TRACES).await;
+    served
 }
 
-async fn serve(settings: EdgeSettings, metrics: PrometheusHandle) -> Result<(), Failure> {
+async fn serve(
+    settings: EdgeSettings,
+    tls: Option<Tls>,
+    metrics: PrometheusHandle,
+    log_filter: LogFilter,
+) -> Result<(), Failure> {
     // The stores need not answer yet: readiness tells, and answers say that they can't serve.
     let log: Arc<dyn EventLog> = KafkaLog::connect(&settings.kafka, CLIENT_ID).map_err(Failure::configuration)?;
     let postgres = PostgresKeys::connect(&settings.postgres).map_err(Failure::configuration)?;
@@ -120,13 +140,19 @@ async fn serve(settings: EdgeSettings, metrics: PrometheusHandle) -> Result<(), 
     let shutdown = Shutdown::on_signals().map_err(Failure::software)?;
     // Readiness and metrics are answered until the last request has its answer.
     let last = Shutdown::new();
-    let admin = tokio::spawn(admin::serve(admin_port, readiness.clone(), metrics, last.clone()));
+    let shown = AdminParts {
+        readiness: readiness.clone(),
+        metrics,
+        log_filter,
+    };
+    let admin = tokio::spawn(admin::serve(admin_port, shown, last.clone()));
     let parts = EdgeParts {
         keys,
         limiter: Arc::new(limiter),
         log: Arc::clone(&log),
         log_name: "kafka",
         readiness,
+        tls,
         settings,
     };
     let served = gosight_edge::serve(parts, Listeners { http, grpc }, shutdown).await;

@@ -167,7 +167,7 @@ impl LaneTask {
             }
             match self.lane.commit(round.outputs).await {
                 Ok(()) => {
-                    self.committed(&round.counts, started);
+                    self.committed(round.counts, started);
                     return Ok(());
                 }
                 Err(LaneError::OutputTooLarge { topic, size, limit }) => {
@@ -197,7 +197,7 @@ impl LaneTask {
         round.inspect_err(|_| metrics::counter!("enricher_order_violations_total").increment(1))
     }
 
-    fn committed(&mut self, counts: &Counts, started: Instant) {
+    fn committed(&mut self, mut counts: Counts, started: Instant) {
         let early = self.partitions.keep();
         counts.record();
         metrics::counter!("enricher_transactions_total", "outcome" => "committed").increment(1);

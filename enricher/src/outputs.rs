@@ -7,9 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use gosight_config::kafka::TopicNames;
 use gosight_eventlog::{Header, LogRecord, NewRecord};
+use gosight_lifecycle::traces::Span;
 use gosight_schemas::{Origin, RejectCode, headers};
 
-use crate::core::{self, Assets, DedupeWindow, Outcome};
+use crate::core::{self, Assets, DedupeWindow, Outcome, Processed};
 
 /// One of the topics that outcomes go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub(crate) struct Counts {
     fault: Option<RejectCode>,
     /// When the oldest and the newest batch were received, Unix ms.
     received: Option<(i64, i64)>,
+    /// Of the batches whose trace is kept.
+    spans: Vec<Span>,
 }
 
 impl OutputTopics {
@@ -83,6 +86,7 @@ pub(crate) fn outputs_of(
     let project_key = Bytes::copy_from_slice(processed.project_id.as_bytes());
     let batch_id = Bytes::copy_from_slice(processed.batch_id.as_bytes());
     counts.batch(processed.received_at);
+    counts.trace(&processed);
     counts.faults_of(&processed.outcomes);
     for outcome in processed.outcomes {
         match outcome {
@@ -130,6 +134,27 @@ impl Counts {
         *newest = received_at.max(*newest);
     }
 
+    /// Continues the batch's trace until the transaction has ended.
+    fn trace(&mut self, processed: &Processed) {
+        let Some(traceparent) = processed.traceparent.as_deref() else {
+            return;
+        };
+        let mut span = Span::consuming("enrich", Some(traceparent));
+        if !span.is_kept() {
+            return;
+        }
+        let count = |is_one: fn(&Outcome) -> bool| {
+            let count = processed.outcomes.iter().filter(|outcome| is_one(outcome)).count();
+            i64::try_from(count).unwrap_or(i64::MAX)
+        };
+        span.note("batch_id", processed.batch_id.to_string());
+        span.note("project_id", processed.project_id.to_string());
+        span.note("events", count(|outcome| matches!(outcome, Outcome::Event(_))));
+        span.note("rejects", count(|outcome| matches!(outcome, Outcome::Reject(_))));
+        span.note("duplicates", count(|outcome| matches!(outcome, Outcome::Duplicate(_))));
+        self.spans.push(span);
+    }
+
     fn faults_of(&mut self, outcomes: &[Outcome]) {
         let fault = outcomes.iter().find_map(|outcome| match outcome {
             Outcome::Reject(reject) => Some(reject.code).filter(|code| code.is_our_fault()),
@@ -158,8 +183,9 @@ impl Counts {
         )
     }
 
-    /// Adds them to the process's metrics.
-    pub(crate) fn record(&self) {
+    /// They are committed: adds them to the process's metrics, and ends the spans well.
+    pub(crate) fn record(&mut self) {
+        self.spans.clear();
         metrics::counter!("enricher_batches_total").increment(self.batches);
         for (event_type, count) in &self.events {
             metrics::counter!("enricher_events_total", "type" => *event_type).increment(*count);
@@ -174,6 +200,15 @@ impl Counts {
                 metrics::histogram!("enricher_received_to_raw_seconds")
                     .record(now.saturating_sub(received) as f64 / 1000.0);
             }
+        }
+    }
+}
+
+impl Drop for Counts {
+    /// Whatever was not committed is taken again.
+    fn drop(&mut self) {
+        for span in &mut self.spans {
+            span.fail("not committed");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use gosight_config::EnricherSettings;
 use gosight_eventlog::{EventLog, LaneError};
+use gosight_lifecycle::telemetry::begin_at_zero;
 use gosight_lifecycle::{Latch, Readiness, Shutdown};
 use tokio::task::JoinSet;
 
@@ -46,6 +47,7 @@ pub enum EnricherError {
 /// # Errors
 /// Another process took this one's identity over, or a lane crashed.
 pub async fn serve(parts: EnricherParts, shutdown: Shutdown) -> Result<(), EnricherError> {
+    begin_at_zero("enricher_");
     let drain = parts.settings.server.shutdown_timeout;
     let parts = Arc::new(parts);
     let mut lanes = JoinSet::new();

@@ -8,10 +8,17 @@
     reason = "a test that can't go on panics with the reason"
 )]
 
+pub mod broker;
+pub mod browser;
+pub mod clients;
 pub mod dev;
 pub mod events;
+pub mod keep_alive;
 pub mod load;
+pub mod open_loop;
 pub mod process;
+pub mod report;
 pub mod stack;
 pub mod topic;
+pub mod usage;
 pub mod wait;

@@ -1,7 +1,8 @@
-//! The real binaries as child processes that never outlive their test.
+//! The real binaries, and clients of theirs, as child processes that never outlive their test.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -30,7 +31,7 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// A running binary of ours.
+/// A running program.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -39,9 +40,15 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a binary with exactly these variables beside the few that every program needs.
+    /// Starts a binary of ours with exactly these variables beside the few that every program needs.
     pub fn start(name: &str, arguments: &[&str], environment: &BTreeMap<String, String>) -> Self {
-        let mut command = AsyncCommand::new(binary(name));
+        Self::run(&binary(name), arguments, environment)
+    }
+
+    /// The same for any program.
+    pub fn run<A: AsRef<OsStr>>(program: &Path, arguments: &[A], environment: &BTreeMap<String, String>) -> Self {
+        let name = program.display().to_string();
+        let mut command = AsyncCommand::new(program);
         command
             .args(arguments)
             .env_clear()
@@ -60,11 +67,7 @@ impl Process {
         let output = Arc::new(Mutex::new(String::new()));
         collect(child.stdout.take().expect("piped"), Arc::clone(&output));
         collect(child.stderr.take().expect("piped"), Arc::clone(&output));
-        Self {
-            name: name.to_owned(),
-            child,
-            output,
-        }
+        Self { name, child, output }
     }
 
     /// What it has printed so far, both streams.

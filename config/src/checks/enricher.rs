@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::{Check, Contradiction, Findings, LONG, SHORT, kafka, time_shown};
+use super::{Check, Contradiction, Findings, LONG, SHORT, kafka, telemetry, time_shown};
 use crate::enricher::{ConsumerSettings, DedupeSettings, EnricherSettings, TransactionSettings, ValidationSettings};
 use crate::forms::shown;
 
@@ -31,7 +31,7 @@ impl Check for EnricherSettings {
             self.user_agent.cache_entries,
             1..=10_000_000,
         )]);
-        kafka::log(&self.log, &mut findings);
+        telemetry::check(&self.log, &self.tracing, &mut findings);
         findings.0
     }
 

@@ -18,7 +18,8 @@ use tonic::{Status, Streaming};
 use tonic_web::{GrpcWebLayer, GrpcWebService};
 use tower::{Layer, ServiceExt};
 
-use super::incoming::Incoming;
+use super::framing::Framing;
+use super::incoming::{Incoming, too_slow};
 use super::meter::{MeteredBody, StreamMeter};
 use super::sender::transport_of;
 use super::{Context, answer, http as plain, status};
@@ -80,7 +81,8 @@ pub(super) async fn call(State(entry): State<Arc<GrpcEntry>>, request: Request) 
         &entry.batches
     };
     let (mut parts, body) = request.into_parts();
-    let meter = StreamMeter::new(&ingest.budget);
+    let framing = Framing::of_type(known_type(&parts.headers));
+    let meter = StreamMeter::new(&ingest.budget, framing);
     parts.extensions.insert(transport);
     parts.extensions.insert(meter.clone());
     if let Some(name) = known_type(&parts.headers) {
@@ -200,12 +202,7 @@ async fn take_batch(mut incoming: Incoming) -> Outcome {
     let timeout = context.batch_limits.timeout;
     let arrived = tokio::time::timeout(timeout, incoming.next())
         .await
-        .unwrap_or_else(|_| {
-            Err(Refusal::new(
-                Reason::BodyTimeout,
-                format!("The message did not arrive within {timeout:?}"),
-            ))
-        });
+        .unwrap_or_else(|_| Err(too_slow(timeout)));
     let body = match arrived {
         Ok(Some(body)) => body,
         Ok(None) => {

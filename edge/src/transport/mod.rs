@@ -4,11 +4,15 @@
 mod answer;
 mod content;
 mod cors;
+mod framing;
 mod grpc;
 mod header_limit;
+mod health;
 mod http;
 mod incoming;
+mod last_request;
 mod meter;
+mod reflection;
 mod request_id;
 mod sender;
 mod status;
@@ -26,6 +30,7 @@ use crate::body::BodyLimits;
 use crate::ingest::{Ingest, bytes};
 
 pub(crate) use self::answer::whole as whole_answer;
+pub(crate) use self::last_request::LAST_REQUEST;
 pub(crate) use self::sender::Peer;
 
 /// What every transport needs.
@@ -83,7 +88,10 @@ pub(crate) fn router(context: &Arc<Context>, settings: &EdgeSettings) -> Router 
         .method_not_allowed_fallback(http::method_not_allowed)
         .with_state(Arc::clone(context))
         .merge(calls)
+        .merge(health::routes(context))
+        .merge(reflection::routes(&context.shutdown))
         .layer(from_fn_with_state(Arc::clone(context), header_limit::limit))
         .layer(cors::layer(&settings.cors))
         .layer(from_fn(request_id::name_request))
+        .layer(from_fn_with_state(context.shutdown.clone(), last_request::tell))
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gosight_config::EdgeSettings;
 use gosight_edge::admission::{Grant, KeyDirectory, KeyStore, KeyStoreError, LocalLimiter, StoredKey, key_hash};
-use gosight_edge::{EdgeError, EdgeParts, Listeners, serve};
+use gosight_edge::{EdgeError, EdgeParts, Listeners, Tls, serve};
 use gosight_lifecycle::{Readiness, Shutdown};
 use gosight_proto::ingest_service_client::IngestServiceClient;
 use gosight_proto::{Event, EventBatch, SessionMeta};
@@ -61,7 +61,13 @@ impl Edge {
         Self::start_with(EdgeSettings::default()).await
     }
 
-    pub async fn start_with(settings: EdgeSettings) -> Self {
+    /// Without the wait for a balancer.
+    pub async fn start_with(mut settings: EdgeSettings) -> Self {
+        settings.server.drain_delay = Duration::ZERO;
+        Self::start_as_configured(settings).await
+    }
+
+    pub async fn start_as_configured(settings: EdgeSettings) -> Self {
         let log = MemoryLog::new();
         let listeners = Listeners {
             http: TcpListener::bind("127.0.0.1:0").await.unwrap(),
@@ -78,6 +84,7 @@ impl Edge {
             log: Arc::clone(&log) as _,
             log_name: "log",
             readiness: Readiness::new(),
+            tls: Tls::load(&settings.server.tls).unwrap(),
             settings,
         };
         let served = tokio::spawn(serve(parts, listeners, shutdown.clone()));

@@ -138,6 +138,7 @@ fn processed(
         project_id: batch.project_id.as_str().into(),
         session_key: session_key(record, Some(batch)),
         received_at: batch.received_at,
+        traceparent: batch.traceparent.clone(),
         outcomes: (0..).zip(read.events).map(outcome).collect(),
     }
 }
@@ -179,6 +180,7 @@ fn unread(
         project_id: batch.map(|batch| batch.project_id.as_str().into()).unwrap_or_default(),
         session_key: session_key(record, batch),
         received_at: batch.map_or(record.timestamp_ms, |batch| batch.received_at),
+        traceparent: batch.and_then(|batch| batch.traceparent.clone()),
         outcomes: vec![Outcome::Reject(reject)],
     }
 }

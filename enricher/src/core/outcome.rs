@@ -17,6 +17,8 @@ pub struct Processed {
     pub session_key: Bytes,
     /// When the edge had read the batch, Unix ms.
     pub received_at: i64,
+    /// The trace that the batch belongs to, as W3C writes it.
+    pub traceparent: Option<String>,
     /// One outcome per event, in the order of the batch.
     pub outcomes: Vec<Outcome>,
 }

@@ -1,0 +1,86 @@
+//! The enricher's limit: consumes staging records, cuts each into as many records as it has events, and produces these with the
+//! positions in transactions, in two lanes as the enricher does. It looks at nothing.
+//! `baseline-enricher STAGING OUTPUT GROUP EVENTS_PER_BATCH`, brokers in KAFKA_BROKERS.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a benchmark's helper that can't go on panics with the reason"
+)]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gosight_config::EnricherSettings;
+use gosight_config::kafka::KafkaSettings;
+use gosight_eventlog::kafka::KafkaLog;
+use gosight_eventlog::{EventLog, Lane, LaneOptions, LogRecord, NewRecord, PollLimit};
+use tokio::task::JoinSet;
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [staging, output, group, pieces] = arguments.as_slice() else {
+        panic!("baseline-enricher STAGING OUTPUT GROUP EVENTS_PER_BATCH");
+    };
+    let pieces: usize = pieces.parse().expect("a number");
+    let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS is set");
+    let kafka = KafkaSettings {
+        brokers: brokers.split(',').map(str::to_owned).collect(),
+        ..KafkaSettings::default()
+    };
+    let log = KafkaLog::connect(&kafka, "baseline-enricher").expect("the settings are good");
+    let output: Arc<str> = output.as_str().into();
+    let settings = EnricherSettings::default();
+    let mut lanes = JoinSet::new();
+    for number in 0..settings.consumer.lanes {
+        let options = LaneOptions {
+            group: group.clone(),
+            topic: staging.clone(),
+            transactional_id: format!("{group}-{number}"),
+            session_timeout: settings.consumer.session_timeout,
+            transaction_timeout: settings.transaction.timeout,
+        };
+        let limit = PollLimit {
+            max_records: usize::try_from(settings.transaction.max_batches).expect("few"),
+            max_bytes: usize::try_from(settings.transaction.max_bytes.as_u64()).expect("few"),
+            max_wait: settings.transaction.max_wait,
+        };
+        let lane = log.lane(options).await.expect("a lane opens");
+        lanes.spawn(pass_through(lane, limit, Arc::clone(&output), pieces));
+    }
+    lanes.join_all().await;
+}
+
+async fn pass_through(mut lane: Box<dyn Lane>, limit: PollLimit, output: Arc<str>, pieces: usize) {
+    loop {
+        let polled = lane.poll(limit).await.expect("Kafka answers");
+        let outputs: Vec<NewRecord> = polled
+            .records
+            .iter()
+            .flat_map(|record| cut(record, &output, pieces))
+            .collect();
+        if !outputs.is_empty() {
+            lane.commit(outputs).await.expect("nothing goes wrong");
+        }
+    }
+}
+
+fn cut(record: &LogRecord, output: &Arc<str>, pieces: usize) -> impl Iterator<Item = NewRecord> {
+    let (key, value, output) = (
+        record.key.clone().unwrap_or_default(),
+        record.value.clone(),
+        Arc::clone(output),
+    );
+    (0..pieces).map(move |piece| NewRecord {
+        topic: Arc::clone(&output),
+        key: key.clone(),
+        value: part(&value, piece, pieces),
+        headers: Vec::new(),
+    })
+}
+
+fn part(value: &Bytes, piece: usize, pieces: usize) -> Bytes {
+    let length = value.len();
+    value.slice(length * piece / pieces..length * (piece + 1) / pieces)
+}
