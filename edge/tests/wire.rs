@@ -239,8 +239,9 @@ async fn every_answer_carries_the_request_id_and_pages_may_read_it() {
         let response = client.execute(request).await.unwrap();
         assert_eq!(response.status(), status, "{name}");
         if status == 431 {
-            // Nobody knows what its headers were.
-            assert_eq!(response.headers()["x-request-id"].len(), 36, "{name}");
+            // Where hyper gave up before their end, nobody knows what its headers were.
+            let id = &response.headers()["x-request-id"];
+            assert!(id == "req-42" || id.len() == 36, "{name}: {id:?}");
             continue;
         }
         assert_eq!(response.headers()["x-request-id"], "req-42", "{name}");
