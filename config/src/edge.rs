@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::kafka::{KafkaSettings, Secret};
+use crate::origins::OriginPattern;
 use crate::restrictions::RestrictionSettings;
 use crate::telemetry::{LegacyBatchSettings, LogSettings, TracingSettings};
 
@@ -57,9 +58,11 @@ pub struct ServerSettings {
     pub grpc_port: u16,
     /// Health, readiness, metrics. 0 takes any free port.
     pub admin_port: u16,
-    /// Peers whose X-Forwarded-For is believed: the right-most hop that is not among them is the client.
+    /// Peers that are believed when they name the hop before them: the right-most one that is not among them is the client.
     #[serde(deserialize_with = "crate::forms::networks")]
     pub trusted_proxies: Vec<IpNet>,
+    /// Where they name it; the first that a request has counts alone.
+    pub forwarding_headers: Vec<ForwardingHeader>,
     /// After SIGTERM, requests are served as before for so long, while readiness says no.
     #[serde(deserialize_with = "crate::forms::duration")]
     pub drain_delay: Duration,
@@ -81,6 +84,18 @@ pub struct TlsSettings {
     /// A client that has not ended the handshake after so long is dropped.
     #[serde(deserialize_with = "crate::forms::duration")]
     pub handshake_timeout: Duration,
+}
+
+/// A header in which proxies name the hop before them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardingHeader {
+    /// A chain of addresses.
+    XForwardedFor,
+    /// The same by RFC 7239.
+    Forwarded,
+    /// One address.
+    XRealIp,
 }
 
 /// `redis`
@@ -179,6 +194,9 @@ pub struct LimitSettings {
     /// Reading a request's headers may take so long.
     #[serde(deserialize_with = "crate::forms::duration")]
     pub header_timeout: Duration,
+    /// A connection without a request is closed after so long.
+    #[serde(deserialize_with = "crate::forms::duration")]
+    pub idle_timeout: Duration,
     /// Reading a request's body may take so long.
     #[serde(deserialize_with = "crate::forms::duration")]
     pub body_timeout: Duration,
@@ -209,8 +227,8 @@ pub struct LimitSettings {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CorsSettings {
-    /// Origins that may send from a browser; `*` for any, without credentials.
-    pub allowed_origins: Vec<String>,
+    /// Origins whose pages may read answers, and send what needs a preflight; `*` for any. Never with credentials.
+    pub allowed_origins: Vec<OriginPattern>,
     /// How long a browser may remember a preflight.
     #[serde(deserialize_with = "crate::forms::duration")]
     pub max_age: Duration,
@@ -236,6 +254,11 @@ impl Default for ServerSettings {
             grpc_port: 50051,
             admin_port: 9464,
             trusted_proxies: Vec::new(),
+            forwarding_headers: vec![
+                ForwardingHeader::XForwardedFor,
+                ForwardingHeader::Forwarded,
+                ForwardingHeader::XRealIp,
+            ],
             drain_delay: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(10),
             tls: TlsSettings::default(),
@@ -308,6 +331,7 @@ impl Default for LimitSettings {
             id_length: 256,
             header: ByteSize::kib(32),
             header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),
             bytes_in_flight: ByteSize::mib(256),
             connections: 10_000,
@@ -324,7 +348,7 @@ impl Default for LimitSettings {
 impl Default for CorsSettings {
     fn default() -> Self {
         Self {
-            allowed_origins: vec!["*".to_owned()],
+            allowed_origins: vec![OriginPattern::ANY],
             max_age: Duration::from_secs(86_400),
         }
     }

@@ -539,11 +539,37 @@ fn contradictions_of_the_edge_are_refused() {
             ),
             (
                 "cors:\n  allowed_origins: [shop.example]\n",
-                &["my.yaml:2:20: cors.allowed_origins: `shop.example` is no origin"],
+                &["my.yaml:2:21: cors.allowed_origins[0] = `shop.example`: is no origin"],
             ),
             (
                 "cors:\n  allowed_origins: [\"https://shop.example/\"]\n",
-                &["my.yaml:2:20: ", "without a path"],
+                &["my.yaml:2:21: cors.allowed_origins[0] = ", "without a path"],
+            ),
+            (
+                "cors:\n  allowed_origins:\n    - https://shop.example\n    - https://sh*p.example\n",
+                &[
+                    "my.yaml:4:7: cors.allowed_origins[1] = `https://sh*p.example`: ",
+                    "https://*.shop.example",
+                ],
+            ),
+            (
+                "cors:\n  allowed_origins: [\"*\", \"https://shop.example\"]\n",
+                &["my.yaml:2:20: cors.allowed_origins: has \"*\" among others"],
+            ),
+            (
+                "server:\n  forwarding_headers: [x-real-ip, forwarded, x-real-ip]\n",
+                &["my.yaml:2:23: server.forwarding_headers: names a header twice"],
+            ),
+            (
+                "server:\n  forwarding_headers: [x-client-ip]\n",
+                &[
+                    "my.yaml:2:24: server.forwarding_headers[0] = `x-client-ip`: ",
+                    "x-forwarded-for, forwarded, x-real-ip",
+                ],
+            ),
+            (
+                "limits:\n  idle_timeout: 0s\n",
+                &["my.yaml:2:17: limits.idle_timeout = `0s`: is out of bounds"],
             ),
             ("log:\n  level: ''\n", &["my.yaml:2:10: log.level = ``: is empty"]),
             (

@@ -4,13 +4,13 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue};
 use http_body::Body;
 use http_body_util::BodyExt;
 
 use crate::budget::{Budget, Held};
-use crate::gunzip::{gunzip, is_gzip};
+use crate::decompress::{Encoding, decompress, is_gzip};
 use crate::outcome::{Reason, Refusal};
 
 /// What one body may cost.
@@ -31,12 +31,6 @@ pub(crate) struct PlainBody {
     pub(crate) held: Held,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Encoding {
-    Unnamed,
-    Gzip,
-}
-
 /// Reads and decompresses a whole body. The compressed bytes and their part of the budget are gone when it returns.
 ///
 /// # Errors
@@ -50,7 +44,7 @@ pub(crate) async fn read<B>(
 where
     B: Body<Data = Bytes>,
 {
-    let encoding = encoding(headers)?;
+    let named = Encoding::named(headers)?;
     let declared = declared_length(headers);
     if declared > limits.arriving {
         return Err(Refusal::body_too_large(limits.arriving));
@@ -64,9 +58,9 @@ where
                 format!("The body did not arrive within {:?}", limits.timeout),
             )
         })??;
-    if encoding == Encoding::Gzip || is_gzip(&arrived) {
+    if let Some(encoding) = named.or_else(|| is_gzip(&arrived).then_some(Encoding::Gzip)) {
         let mut held_plain = budget.hold();
-        let bytes = gunzip(&arrived, limits.decompressed, &mut held_plain)?;
+        let bytes = decompress(encoding, &arrived, limits.decompressed, &mut held_plain)?;
         return Ok(PlainBody {
             bytes,
             held: held_plain,
@@ -106,21 +100,6 @@ where
         return Ok(first);
     }
     Ok(whole.freeze())
-}
-
-fn encoding(headers: &HeaderMap) -> Result<Encoding, Refusal> {
-    let Some(value) = headers.get(CONTENT_ENCODING) else {
-        return Ok(Encoding::Unnamed);
-    };
-    let name = String::from_utf8_lossy(value.as_bytes()).trim().to_ascii_lowercase();
-    match name.as_str() {
-        "" | "identity" => Ok(Encoding::Unnamed),
-        "gzip" | "x-gzip" => Ok(Encoding::Gzip),
-        _ => Err(Refusal::new(
-            Reason::UnsupportedEncoding,
-            "This Content-Encoding is not supported; send gzip, or the body as it is",
-        )),
-    }
 }
 
 fn declared_length(headers: &HeaderMap) -> usize {
@@ -225,9 +204,10 @@ mod tests {
             (truncated.to_vec(), None, Reason::InvalidCompression),
             (b"{\"events\":[]}".to_vec(), Some("gzip"), Reason::InvalidCompression),
             (Vec::new(), Some("gzip"), Reason::InvalidCompression),
-            (b"{}".to_vec(), Some("br"), Reason::UnsupportedEncoding),
-            (b"{}".to_vec(), Some("deflate"), Reason::UnsupportedEncoding),
-            (b"{}".to_vec(), Some("zstd"), Reason::UnsupportedEncoding),
+            (b"{}".to_vec(), Some("br"), Reason::InvalidCompression),
+            (b"{}".to_vec(), Some("deflate"), Reason::InvalidCompression),
+            (b"{}".to_vec(), Some("zstd"), Reason::InvalidCompression),
+            (b"{}".to_vec(), Some("compress"), Reason::UnsupportedEncoding),
             (b"{}".to_vec(), Some("gzip, gzip"), Reason::UnsupportedEncoding),
         ] {
             let refusal = read_pieces(&encoded(encoding), &arriving, 3_000, &budget)

@@ -11,7 +11,6 @@ use bytes::Bytes;
 use gosight_config::EdgeSettings;
 use gosight_eventlog::{AppendError, Durable, EventLog, NewRecord, Position};
 use gosight_schemas::{BodyFormat, RawBatch, Transport, encode_raw_batch, topics};
-use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::accounts::{Account, Accounts};
@@ -20,6 +19,7 @@ use crate::body::PlainBody;
 use crate::budget::{Budget, Held};
 use crate::client::Client;
 use crate::envelope::{self, Envelope, EnvelopeLimits};
+use crate::forwarding::Proxies;
 use crate::live::Live;
 use crate::new_id::new_id;
 use crate::outcome::{Accepted, Fate, Outcome, Reason, Refusal};
@@ -37,7 +37,7 @@ pub(crate) struct Ingest {
     envelope_limits: EnvelopeLimits,
     replay_limits: ReplayLimits,
     key_length: usize,
-    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) proxies: Proxies,
     pub(crate) budget: Budget,
     pub(crate) accounts: Arc<Accounts>,
 }
@@ -125,7 +125,7 @@ impl Ingest {
                 id_length,
             },
             key_length: limits.key_length as usize,
-            trusted_proxies: settings.server.trusted_proxies.clone(),
+            proxies: Proxies::new(&settings.server),
             budget: Budget::new(bytes(limits.bytes_in_flight.as_u64())),
             accounts: Accounts::new(),
         }

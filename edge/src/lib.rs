@@ -4,13 +4,15 @@
 //! on `enricher`.
 
 mod accounts;
+mod activity;
 pub mod admission;
 mod body;
 mod budget;
 mod client;
 mod closing;
+mod decompress;
 mod envelope;
-mod gunzip;
+mod forwarding;
 mod ingest;
 mod live;
 mod new_id;
@@ -24,6 +26,7 @@ mod server;
 mod socket;
 mod tls;
 mod transport;
+mod wire;
 
 pub use live::Live;
 pub use outcome::{Accepted, Fate, InStream, Outcome, Reason, Refusal, Retry, Rule};

@@ -153,11 +153,11 @@ reasons! {
     InvalidField => "invalid_field", BAD_REQUEST, InvalidArgument, Retry::Never, Ack;
     /// Replay events that are no JSON array, or base64 that is none.
     InvalidReplay => "invalid_replay", BAD_REQUEST, InvalidArgument, Retry::Never, Ack;
-    /// Bytes that call themselves gzip and are not, or end too early.
+    /// Bytes that are not what they are said to be compressed with, or end too early.
     InvalidCompression => "invalid_compression", BAD_REQUEST, InvalidArgument, Retry::Never, Ack;
     /// The request broke off, or its gRPC framing is broken.
     BrokenRequest => "broken_request", BAD_REQUEST, InvalidArgument, Retry::Never, Status;
-    /// A Content-Encoding other than gzip.
+    /// A Content-Encoding that is not supported, or several.
     UnsupportedEncoding => "unsupported_encoding", UNSUPPORTED_MEDIA_TYPE, Unimplemented, Retry::Never, Status;
     /// A Content-Type that the route does not read.
     UnsupportedType => "unsupported_type", UNSUPPORTED_MEDIA_TYPE, Unimplemented, Retry::Never, Status;
@@ -167,6 +167,10 @@ reasons! {
     TooManyEvents => "too_many_events", PAYLOAD_TOO_LARGE, OutOfRange, Retry::Never, Ack;
     /// The record would be over the topic's limit.
     RecordTooLarge => "record_too_large", PAYLOAD_TOO_LARGE, OutOfRange, Retry::Never, Ack;
+    /// All headers together are too large.
+    HeaderTooLarge => "header_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, OutOfRange, Retry::Never, Status;
+    /// The headers did not arrive in time.
+    HeaderTimeout => "header_timeout", REQUEST_TIMEOUT, DeadlineExceeded, ONE_SECOND, Status;
     /// The body did not arrive in time.
     BodyTimeout => "body_timeout", REQUEST_TIMEOUT, DeadlineExceeded, ONE_SECOND, Status;
     /// No such route.
@@ -235,6 +239,14 @@ impl Refusal {
         Self::new(
             Reason::BodyTooLarge,
             format!("The body is larger than the limit of {limit} bytes; send smaller batches"),
+        )
+    }
+
+    /// Headers over their limit in bytes.
+    pub fn header_too_large(limit: usize) -> Self {
+        Self::new(
+            Reason::HeaderTooLarge,
+            format!("The headers are larger than the limit of {limit} bytes; send fewer or shorter ones"),
         )
     }
 

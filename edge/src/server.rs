@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures::TryFutureExt;
 use gosight_config::EdgeSettings;
 use gosight_eventlog::EventLog;
 use gosight_lifecycle::telemetry::begin_at_zero;
@@ -23,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::accounts::Accounts;
+use crate::activity::{Activity, AnswerBody, Waits};
 use crate::admission::{KeyDirectory, Limiter};
 use crate::closing;
 use crate::ingest::{Ingest, bytes};
@@ -31,6 +34,7 @@ use crate::protocol::{self, Protocol};
 use crate::socket::{Socket, UnreadBody};
 use crate::tls::{Stream, Tls};
 use crate::transport::{self, Context, LAST_REQUEST, Peer};
+use crate::wire::{Wire, WireRules};
 
 /// The least that hyper can read HTTP/1 with.
 const MIN_HTTP1_BUFFER: usize = 8 * 1024;
@@ -108,6 +112,7 @@ pub async fn serve(parts: EdgeParts, listeners: Listeners, shutdown: Shutdown) -
     });
     let ingest = Arc::new(Ingest::new(parts.keys, parts.limiter, parts.live, parts.log, settings));
     background.spawn(measure_budget(Arc::clone(&ingest)));
+    let accounts = Arc::clone(&ingest.accounts);
     let stopping = Shutdown::new();
     background.spawn(leave_balancer(
         parts.readiness.latch("edge"),
@@ -119,6 +124,7 @@ pub async fn serve(parts: EdgeParts, listeners: Listeners, shutdown: Shutdown) -
     let acceptor = Arc::new(Acceptor::new(
         transport::router(&context, settings),
         parts.tls,
+        accounts,
         settings,
         stopping.clone(),
     ));
@@ -156,6 +162,8 @@ struct Acceptor {
     protocols: auto::Builder<TokioExecutor>,
     permits: Arc<Semaphore>,
     header_timeout: Duration,
+    waits: Waits,
+    wire: WireRules,
     shutdown: Shutdown,
     connections: TaskTracker,
     /// Ends connections that did not end in time.
@@ -163,13 +171,28 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    fn new(router: Router, tls: Option<Tls>, settings: &EdgeSettings, shutdown: Shutdown) -> Self {
+    fn new(
+        router: Router,
+        tls: Option<Tls>,
+        accounts: Arc<Accounts>,
+        settings: &EdgeSettings,
+        shutdown: Shutdown,
+    ) -> Self {
         Self {
             router,
             tls,
             protocols: protocols(settings),
             permits: Arc::new(Semaphore::new(settings.limits.connections as usize)),
             header_timeout: settings.limits.header_timeout,
+            waits: Waits {
+                header: settings.limits.header_timeout,
+                idle: settings.limits.idle_timeout,
+            },
+            wire: WireRules {
+                accounts,
+                header_limit: bytes(settings.limits.header.as_u64()),
+                header_timeout: settings.limits.header_timeout,
+            },
             shutdown,
             connections: TaskTracker::new(),
             cut: CancellationToken::new(),
@@ -212,24 +235,38 @@ impl Acceptor {
             return;
         };
         let unread = UnreadBody::default();
+        let activity = Activity::new(self.waits);
         let socket = Socket::new(stream, unread.clone());
+        let wire = Wire::new(socket, activity.clone(), unread.clone(), self.wire.clone());
         let service = service_fn(|mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
             request.extensions_mut().insert(unread.clone());
-            self.router.clone().oneshot(request.map(axum::body::Body::new))
+            let under_way = activity.request();
+            let answered = self.router.clone().oneshot(request.map(axum::body::Body::new));
+            answered.map_ok(|response| {
+                response.map(|body| AnswerBody {
+                    body,
+                    _under_way: under_way,
+                })
+            })
         });
-        let mut connection = pin!(self.protocols.serve_connection(TokioIo::new(socket), service));
+        let mut connection = pin!(self.protocols.serve_connection(TokioIo::new(wire), service));
         let ended = tokio::select! {
             result = connection.as_mut() => Some(result),
             () = self.parts_with(protocol) => None,
+            () = activity.overdue() => None,
         };
         let ended = match ended {
             Some(result) => result,
             None => {
-                connection.as_mut().graceful_shutdown();
+                // An overdue HTTP/1 connection is ended by its wire, which may still have an answer to give.
+                if activity.was_overdue().is_none() || activity.is_http2() {
+                    connection.as_mut().graceful_shutdown();
+                }
                 tokio::select! {
                     result = connection.as_mut() => result,
                     () = self.cut.cancelled() => Ok(()),
+                    () = activity.said_last_word() => Ok(()),
                 }
             }
         };
@@ -288,12 +325,14 @@ fn protocols(settings: &EdgeSettings) -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
+        // Ours tells waiting for a request from waiting for the rest of one.
+        .header_read_timeout(None)
         .max_buf_size(header.max(MIN_HTTP1_BUFFER));
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(header).unwrap_or(u32::MAX))
+        // Up to here a refusal has a body: `header_limit`.
+        .max_header_list_size(u32::try_from(header.saturating_mul(2)).unwrap_or(u32::MAX))
         .max_concurrent_streams(limits.concurrent_streams)
         .keep_alive_interval(limits.ping_interval)
         .keep_alive_timeout(limits.ping_timeout);

@@ -383,21 +383,6 @@ async fn a_preflight_is_answered_for_every_header_of_the_contract() {
 }
 
 #[tokio::test]
-async fn only_the_configured_origins_may_read_answers() {
-    let mut settings = EdgeSettings::default();
-    settings.cors.allowed_origins = vec!["https://shop.example".to_owned()];
-    let edge = Edge::start_with(settings).await;
-    for (origin, allowed) in [
-        ("https://shop.example", Some("https://shop.example")),
-        ("https://evil.example", None),
-    ] {
-        let request = edge.request("/v1/events").header("origin", origin);
-        let answer = answer(request.body(json_batch(KEY, "s"))).await;
-        assert_eq!(answer.header("access-control-allow-origin"), allowed, "{origin}");
-    }
-}
-
-#[tokio::test]
 async fn a_replay_chunk_stands_on_its_topic_keyed_by_session() {
     let edge = Edge::start().await;
     let chunk = json!({

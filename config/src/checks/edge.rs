@@ -7,6 +7,7 @@ use crate::edge::{
     CorsSettings, EdgeSettings, KeySettings, LimitSettings, RateLimitSettings, RedisSettings, ServerSettings,
 };
 use crate::forms::shown;
+use crate::origins::OriginPattern;
 
 /// Promised: a key that was revoked in the database stops within this time.
 const REVOKED_STOPS: Duration = Duration::from_secs(30);
@@ -71,6 +72,11 @@ fn server(server: &ServerSettings, findings: &mut Findings) {
                 [*key, *other],
                 format!("is the port of {other} too; give each its own, or 0 for any free one"),
             );
+        }
+    }
+    for (position, header) in server.forwarding_headers.iter().enumerate() {
+        if server.forwarding_headers[..position].contains(header) {
+            findings.refuse(["server.forwarding_headers"], "names a header twice; name each once");
         }
     }
     findings.lasting(&[
@@ -211,6 +217,7 @@ fn limits(limits: &LimitSettings, findings: &mut Findings) {
     ]);
     findings.lasting(&[
         ("limits.header_timeout", limits.header_timeout, SHORT..=LONG),
+        ("limits.idle_timeout", limits.idle_timeout, SHORT..=LONG),
         ("limits.body_timeout", limits.body_timeout, SHORT..=LONG),
         ("limits.ping_interval", limits.ping_interval, SHORT..=LONG),
         ("limits.ping_timeout", limits.ping_timeout, SHORT..=LONG),
@@ -284,25 +291,10 @@ fn cors(cors: &CorsSettings, findings: &mut Findings) {
             "names no origin, so that no browser could send; write [\"*\"] for any, or your sites",
         );
     }
-    let is_origin = |origin: &str| {
-        let host = origin
-            .strip_prefix("https://")
-            .or_else(|| origin.strip_prefix("http://"));
-        host.is_some_and(|host| {
-            !host.is_empty() && host.chars().all(|letter| letter.is_ascii_graphic() && letter != '/')
-        })
-    };
-    for origin in cors
-        .allowed_origins
-        .iter()
-        .filter(|origin| *origin != "*" && !is_origin(origin))
-    {
+    if cors.allowed_origins.len() > 1 && cors.allowed_origins.iter().any(OriginPattern::is_any) {
         findings.refuse(
             [key],
-            format!(
-                "`{}` is no origin; write for example https://shop.example, without a path, or \"*\"",
-                origin.escape_debug()
-            ),
+            "has \"*\" among others, which then mean nothing; write [\"*\"] alone, or your sites without it",
         );
     }
     findings.lasting(&[("cors.max_age", cors.max_age, Duration::ZERO..=MONTH)]);

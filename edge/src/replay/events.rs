@@ -10,8 +10,8 @@ use serde::de::IgnoredAny;
 
 use super::ReplayLimits;
 use crate::budget::Held;
+use crate::decompress::{Encoding, decompress, is_gzip};
 use crate::envelope::object::begins_with;
-use crate::gunzip::{gunzip, is_gzip};
 use crate::outcome::{Reason, Refusal};
 
 /// Levels of arrays and objects. Deep pages nest a few hundred; the JSON readers downstream give up at 10,000, and a record that
@@ -34,7 +34,7 @@ pub(super) fn from_base64(text: &str, limits: ReplayLimits, held: &mut Held) -> 
     if !is_gzip(&packed) {
         return checked(Bytes::from(packed), limits);
     }
-    let events = checked(gunzip(&packed, limits.decompressed, held)?, limits)?;
+    let events = checked(decompress(Encoding::Gzip, &packed, limits.decompressed, held)?, limits)?;
     drop(packed);
     drop(held.part(size));
     Ok(events)
@@ -43,7 +43,7 @@ pub(super) fn from_base64(text: &str, limits: ReplayLimits, held: &mut Held) -> 
 /// The events of `data` as bytes, gzip or plain.
 pub(super) fn from_bytes(data: Bytes, limits: ReplayLimits, held: &mut Held) -> Result<Bytes, Refusal> {
     if is_gzip(&data) {
-        return checked(gunzip(&data, limits.decompressed, held)?, limits);
+        return checked(decompress(Encoding::Gzip, &data, limits.decompressed, held)?, limits);
     }
     checked(data, limits)
 }

@@ -1,8 +1,9 @@
 //! Cross-origin requests: any origin without credentials, or the origins of the configuration.
 
+use gosight_config::OriginPattern;
 use gosight_config::edge::CorsSettings;
+use http::Method;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER};
-use http::{HeaderValue, Method};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 /// What a page may send.
@@ -43,10 +44,15 @@ pub(super) fn layer(settings: &CorsSettings) -> CorsLayer {
         .max_age(settings.max_age)
 }
 
-fn origins(allowed: &[String]) -> AllowOrigin {
-    if allowed.iter().any(|origin| origin == "*") {
+/// Where an origin decides, tower-http says `Vary: Origin` on every answer.
+fn origins(allowed: &[OriginPattern]) -> AllowOrigin {
+    if allowed.iter().any(OriginPattern::is_any) {
         return AllowOrigin::any();
     }
-    // An origin that is no header value can't be sent by a browser either.
-    AllowOrigin::list(allowed.iter().filter_map(|origin| HeaderValue::try_from(origin).ok()))
+    let allowed = allowed.to_vec();
+    AllowOrigin::predicate(move |origin, _| {
+        origin
+            .to_str()
+            .is_ok_and(|origin| allowed.iter().any(|pattern| pattern.matches(origin)))
+    })
 }

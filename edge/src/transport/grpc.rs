@@ -303,6 +303,7 @@ fn accepted_ack(accepted: &Accepted) -> EventAck {
         accepted_count: count(accepted.events),
         rejected_count: 0,
         errors: Vec::new(),
+        receipt: Some(status::receipt(accepted)),
     }
 }
 
@@ -312,6 +313,7 @@ fn refused_ack(refusal: &Refusal) -> EventAck {
         accepted_count: 0,
         rejected_count: count(refusal.events()),
         errors: vec![refusal.message().to_owned()],
+        receipt: None,
     }
 }
 

@@ -10,6 +10,7 @@ use gosight_schemas::{BodyFormat, Transport};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri};
 
+use super::answer::ReceiptIn;
 use super::content::format_of;
 use super::sender::sender;
 use super::{Context, answer, last_request};
@@ -21,16 +22,18 @@ use crate::socket::UnreadBody;
 
 /// `POST /v1/events`
 pub(super) async fn events(State(context): State<Arc<Context>>, request: Request) -> Response {
+    let receipt_in = ReceiptIn::asked(request.uri().query());
     match take_batch(&context, request).await {
-        Ok(accepted) => answer::batch_accepted(&accepted),
+        Ok(accepted) => answer::batch_accepted(&accepted, receipt_in),
         Err(refusal) => answer::refused(&refusal),
     }
 }
 
 /// `POST /v1/replay`
 pub(super) async fn replay(State(context): State<Arc<Context>>, request: Request) -> Response {
+    let receipt_in = ReceiptIn::asked(request.uri().query());
     match take_chunk(&context, request).await {
-        Ok(accepted) => answer::chunk_accepted(&accepted),
+        Ok(accepted) => answer::chunk_accepted(&accepted, receipt_in),
         Err(refusal) => answer::chunk_refused(&refusal),
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn sender(ingest: &Ingest, headers: &HeaderMap, extensions: &Extensio
     let peer = extensions.get::<Peer>().map(|peer| peer.0);
     Sender {
         transport,
-        client: Client::from_headers(headers, peer, &ingest.trusted_proxies),
+        client: Client::from_headers(headers, peer, &ingest.proxies),
         key: header_key(headers),
         session_id: headers
             .get(SESSION_ID)

@@ -1,0 +1,36 @@
+//! The size of all headers together, for every protocol alike.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use gosight_schemas::Transport;
+
+use super::sender::transport_of;
+use super::{Context, http as plain, status};
+use crate::outcome::Refusal;
+
+/// Refuses what is larger than `limits.header`. Over HTTP/1 hyper has already refused most of it.
+pub(super) async fn limit(State(context): State<Arc<Context>>, request: Request, next: Next) -> Response {
+    let size = size(&request);
+    if size <= context.header_limit {
+        return next.run(request).await;
+    }
+    let refusal = Refusal::header_too_large(context.header_limit);
+    match transport_of(request.headers()) {
+        Transport::Http => plain::turned_away(&context.ingest, request, refusal),
+        transport => {
+            let refusal = context.ingest.accounts.open(transport).refuse(refusal);
+            status::of(&refusal).into_http::<Body>()
+        }
+    }
+}
+
+/// As they would stand in HTTP/1: `name: value` and a line break each.
+fn size(request: &Request) -> usize {
+    let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    let line = |(name, value): (&http::HeaderName, &http::HeaderValue)| name.as_str().len() + value.len() + 4;
+    path + request.headers().iter().map(line).sum::<usize>()
+}
