@@ -1,7 +1,7 @@
 # One documented verb a recipe; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test services services-stop bench fmt lint
+.PHONY: help run build test services services-stop clients bench fmt lint
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ services: ## start real Kafka, PostgreSQL and Redis on loopback; addresses in .s
 
 services-stop: ## stop what `make services` started, and remove its data
 	deploy/services/services.sh stop
+
+clients: ## install the clients that the tests send with: curl, Chromium, a Python with gRPC
+	deploy/services/clients.sh
 
 bench: ## measure the edge, the enricher and `gosight dev`, beside bare baselines, on real services that it starts and stops itself
 	deploy/bench.sh

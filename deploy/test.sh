@@ -45,6 +45,7 @@ trap 'exit 143' TERM
 deploy/services/services.sh stop 8>&-
 step deploy/lint.sh
 step deploy/services/services.sh start
+step deploy/services/clients.sh
 # shellcheck source=/dev/null
 . "$SERVICES_DIR/env"
 # The end-to-end tests start the binaries, which `cargo test` alone does not build.

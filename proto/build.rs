@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use prost::Message;
+
 const PUBLISHED: &[&str] = &[
     "proto/gosight/common.proto",
     "proto/gosight/events.proto",
@@ -15,6 +17,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // `bytes` fields become reference-counted slices of the request: an event or a replay chunk is never copied.
     let published = protox::compile(PUBLISHED, ["proto"])?;
+    let descriptors = std::path::PathBuf::from(std::env::var("OUT_DIR")?).join("published.binpb");
+    std::fs::write(descriptors, published.encode_to_vec())?;
     tonic_prost_build::configure()
         .bytes(".")
         .build_server(false)

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -9,7 +10,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::kafka::{KafkaSettings, Secret};
-use crate::telemetry::{LegacyBatchSettings, LogSettings};
+use crate::restrictions::RestrictionSettings;
+use crate::telemetry::{LegacyBatchSettings, LogSettings, TracingSettings};
 
 /// The whole of `edge.yaml`.
 #[derive(Debug, Clone, PartialEq, Deserialize, Default)]
@@ -27,12 +29,17 @@ pub struct EdgeSettings {
     pub keys: KeySettings,
     /// Token buckets of each project.
     pub rate_limit: RateLimitSettings,
+    /// What an operator stops or samples.
+    #[serde(deserialize_with = "crate::restrictions::list")]
+    pub restrictions: Vec<RestrictionSettings>,
     /// What one request may cost us.
     pub limits: LimitSettings,
     /// Cross-origin requests.
     pub cors: CorsSettings,
     /// Logging.
     pub log: LogSettings,
+    /// OpenTelemetry traces.
+    pub tracing: TracingSettings,
     /// Keys of the Go ingestor, ignored.
     pub batch: LegacyBatchSettings,
 }
@@ -53,9 +60,27 @@ pub struct ServerSettings {
     /// Peers whose X-Forwarded-For is believed: the right-most hop that is not among them is the client.
     #[serde(deserialize_with = "crate::forms::networks")]
     pub trusted_proxies: Vec<IpNet>,
-    /// After SIGTERM, requests in flight have so long to get their answer.
+    /// After SIGTERM, requests are served as before for so long, while readiness says no.
+    #[serde(deserialize_with = "crate::forms::duration")]
+    pub drain_delay: Duration,
+    /// After that, requests in flight have so long to get their answer.
     #[serde(deserialize_with = "crate::forms::duration")]
     pub shutdown_timeout: Duration,
+    /// Encryption of both public ports.
+    pub tls: TlsSettings,
+}
+
+/// `server.tls`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsSettings {
+    /// PEM file with our certificate and those between it and the root; none for no TLS.
+    pub certificate_file: Option<PathBuf>,
+    /// PEM file with the certificate's private key.
+    pub key_file: Option<PathBuf>,
+    /// A client that has not ended the handshake after so long is dropped.
+    #[serde(deserialize_with = "crate::forms::duration")]
+    pub handshake_timeout: Duration,
 }
 
 /// `redis`
@@ -115,6 +140,18 @@ pub struct RateLimitSettings {
     pub events_per_second: u32,
     /// Events at once; at least `limits.events_per_batch`.
     pub events_burst: u32,
+    /// What becomes of `api_keys.rate_limit`.
+    pub per_key: PerKeyRate,
+}
+
+/// `rate_limit.per_key`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PerKeyRate {
+    /// Nothing: the project's buckets alone count.
+    Ignore,
+    /// Each key has a bucket of its own beside its project's.
+    Enforce,
 }
 
 /// `limits`
@@ -152,6 +189,14 @@ pub struct LimitSettings {
     pub connections: u32,
     /// Batches of one gRPC stream that wait for their acks.
     pub stream_window: u32,
+    /// Calls at once on one HTTP/2 connection.
+    pub concurrent_streams: u32,
+    /// An HTTP/2 client that is silent for so long is asked whether it is still there.
+    #[serde(deserialize_with = "crate::forms::duration")]
+    pub ping_interval: Duration,
+    /// And has so long to answer.
+    #[serde(deserialize_with = "crate::forms::duration")]
+    pub ping_timeout: Duration,
     /// The largest record of the staging topic (its max.message.bytes): a batch after decompression and its envelope must fit.
     #[serde(deserialize_with = "crate::forms::size")]
     pub staging_record: ByteSize,
@@ -191,7 +236,19 @@ impl Default for ServerSettings {
             grpc_port: 50051,
             admin_port: 9464,
             trusted_proxies: Vec::new(),
+            drain_delay: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(10),
+            tls: TlsSettings::default(),
+        }
+    }
+}
+
+impl Default for TlsSettings {
+    fn default() -> Self {
+        Self {
+            certificate_file: None,
+            key_file: None,
+            handshake_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -235,6 +292,7 @@ impl Default for RateLimitSettings {
             burst: 2_000,
             events_per_second: 50_000,
             events_burst: 100_000,
+            per_key: PerKeyRate::Ignore,
         }
     }
 }
@@ -254,6 +312,9 @@ impl Default for LimitSettings {
             bytes_in_flight: ByteSize::mib(256),
             connections: 10_000,
             stream_window: 64,
+            concurrent_streams: 256,
+            ping_interval: Duration::from_secs(20),
+            ping_timeout: Duration::from_secs(10),
             staging_record: ByteSize::mib(5),
             replay_record: ByteSize::mib(10),
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -32,6 +33,16 @@ pub(crate) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSiz
         )));
     }
     Ok(size)
+}
+
+/// `0`, `0.25`, `1`.
+pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| D::Error::custom("is no share; write a number from 0 to 1, for example 0.1"))
 }
 
 /// `0.0.0.0`, `::1`.
@@ -83,6 +94,11 @@ pub(crate) fn list_or_commas<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
         }
     }
     deserializer.deserialize_any(ListOrCommas)
+}
+
+/// [`list_or_commas`] of files.
+pub(crate) fn paths_or_commas<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+    Ok(list_or_commas(deserializer)?.into_iter().map(PathBuf::from).collect())
 }
 
 fn split(text: &str) -> impl Iterator<Item = String> {

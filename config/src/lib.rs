@@ -15,8 +15,11 @@ pub mod kafka;
 mod load;
 mod nearest;
 mod read;
+pub mod restrictions;
 pub mod telemetry;
+mod values;
 
+pub use checks::Contradiction;
 pub use edge::EdgeSettings;
 pub use enricher::EnricherSettings;
 pub use errors::ConfigErrors;

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::checks::{Check, Contradiction};
 use crate::document::{Document, Node};
 use crate::errors::{ConfigErrors, Fault};
+use crate::values::Values;
 use crate::{EdgeSettings, EnricherSettings, read};
 
 /// A configuration is a few kilobytes; who names a larger file named the wrong one.
@@ -60,6 +61,14 @@ pub struct Loaded<S> {
     pub settings: S,
     /// For example keys that are accepted and ignored; to be logged at start.
     pub warnings: Vec<String>,
+    values: Values,
+}
+
+impl<S> Loaded<S> {
+    /// The keys whose values are written in another way than there, in alphabetical order.
+    pub fn differing_keys<'a>(&'a self, other: &'a Self) -> Vec<&'a str> {
+        self.values.differing(&other.values)
+    }
 }
 
 impl EdgeSettings {
@@ -68,7 +77,19 @@ impl EdgeSettings {
     /// # Errors
     /// All mistakes that could be found, for a person.
     pub fn load(source: &Source, environment: &BTreeMap<String, String>) -> Result<Loaded<Self>, ConfigErrors> {
-        load(source, &SHIPPED_EDGE, environment)
+        Self::load_and(source, environment, |_| Vec::new())
+    }
+
+    /// The same with more checks, of what needs more than the settings themselves: what they find is told with its place in the file.
+    ///
+    /// # Errors
+    /// All mistakes that could be found, for a person.
+    pub fn load_and(
+        source: &Source,
+        environment: &BTreeMap<String, String>,
+        check: impl FnOnce(&Self) -> Vec<Contradiction>,
+    ) -> Result<Loaded<Self>, ConfigErrors> {
+        load(source, &SHIPPED_EDGE, environment, check)
     }
 }
 
@@ -78,7 +99,7 @@ impl EnricherSettings {
     /// # Errors
     /// All mistakes that could be found, for a person.
     pub fn load(source: &Source, environment: &BTreeMap<String, String>) -> Result<Loaded<Self>, ConfigErrors> {
-        load(source, &SHIPPED_ENRICHER, environment)
+        load(source, &SHIPPED_ENRICHER, environment, |_| Vec::new())
     }
 }
 
@@ -86,14 +107,14 @@ fn load<S: DeserializeOwned + Check>(
     source: &Source,
     shipped: &Shipped,
     environment: &BTreeMap<String, String>,
+    check: impl FnOnce(&S) -> Vec<Contradiction>,
 ) -> Result<Loaded<S>, ConfigErrors> {
     match source {
-        Source::Shipped => {
-            settings(shipped.text, shipped, environment).map_err(|faults| ConfigErrors::new(shipped.name, faults))
-        }
+        Source::Shipped => settings(shipped.text, shipped, environment, check)
+            .map_err(|faults| ConfigErrors::new(shipped.name, faults)),
         Source::File(path) => text_of(path)
             .map_err(|fault| vec![fault])
-            .and_then(|text| settings(&text, shipped, environment))
+            .and_then(|text| settings(&text, shipped, environment, check))
             .map_err(|faults| ConfigErrors::new(&path.display().to_string(), faults)),
     }
 }
@@ -123,13 +144,15 @@ fn settings<S: DeserializeOwned + Check>(
     text: &str,
     shipped: &Shipped,
     environment: &BTreeMap<String, String>,
+    check: impl FnOnce(&S) -> Vec<Contradiction>,
 ) -> Result<Loaded<S>, Vec<Fault>> {
     let Document { root, mut faults } = Document::parse(text, environment).map_err(|fault| vec![fault])?;
     let reference = Document::parse(shipped.text, &BTreeMap::new()).map_err(|fault| vec![fault])?;
     let read = read::read::<S>(&root, &reference.root.leaves(), &mut faults);
     if let Some(settings) = &read {
         // A faulty value has its default standing in, about which nothing need be said.
-        let contradictions = settings.contradictions();
+        let mut contradictions = settings.contradictions();
+        contradictions.extend(check(settings));
         let meant = contradictions
             .into_iter()
             .filter(|contradiction| !contradiction.keys.iter().any(|key| root.is_faulty_at(key)));
@@ -139,6 +162,7 @@ fn settings<S: DeserializeOwned + Check>(
         Some(settings) if faults.is_empty() => Ok(Loaded {
             warnings: settings.warnings(),
             settings,
+            values: Values::of(&root, &reference.root),
         }),
         _ => Err(faults),
     }

@@ -22,6 +22,17 @@ pub enum LogFormat {
     Human,
 }
 
+/// `tracing`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TracingSettings {
+    /// `http://host:port` of a collector that takes OTLP over gRPC. Empty: no traces.
+    pub otlp_endpoint: String,
+    /// The share of traces that is kept, 0 to 1.
+    #[serde(deserialize_with = "crate::forms::share")]
+    pub sampling_ratio: f64,
+}
+
 /// `batch`: keys of the Go ingestor. Accepted so that an old file still loads; they do nothing, and a line at start says so.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
@@ -30,6 +41,15 @@ pub struct LegacyBatchSettings {
     pub max_size: Option<u64>,
     /// Ignored, likewise.
     pub flush_interval: Option<String>,
+}
+
+impl Default for TracingSettings {
+    fn default() -> Self {
+        Self {
+            otlp_endpoint: String::new(),
+            sampling_ratio: 0.1,
+        }
+    }
 }
 
 impl Default for LogSettings {

@@ -379,6 +379,22 @@ fn contradictions_of_the_edge_are_refused() {
                 &["my.yaml:2:16: limits.connections = `0`: is too little; write at least 1"],
             ),
             (
+                "limits:\n  concurrent_streams: 0\n",
+                &["my.yaml:2:23: limits.concurrent_streams = `0`: is out of bounds; write 1 to 10000"],
+            ),
+            (
+                "limits:\n  ping_interval: 0s\n",
+                &["my.yaml:2:18: limits.ping_interval = `0s`: is out of bounds; write 1ms to 1h"],
+            ),
+            (
+                "limits:\n  ping_timeout: 2h\n",
+                &["my.yaml:2:17: limits.ping_timeout = `2h`: is out of bounds; write 1ms to 1h"],
+            ),
+            (
+                "server:\n  drain_delay: 2h\n",
+                &["my.yaml:2:16: server.drain_delay = `2h`: is out of bounds; write 0s to 1h"],
+            ),
+            (
                 "limits:\n  body_timeout: 0s\n",
                 &["my.yaml:2:17: limits.body_timeout = `0s`: is out of bounds; write 1ms to 1h"],
             ),
@@ -530,6 +546,22 @@ fn contradictions_of_the_edge_are_refused() {
                 &["my.yaml:2:20: ", "without a path"],
             ),
             ("log:\n  level: ''\n", &["my.yaml:2:10: log.level = ``: is empty"]),
+            (
+                "tracing:\n  otlp_endpoint: https://collector:4317\n",
+                &["my.yaml:2:18: tracing.otlp_endpoint = `https://collector:4317`: is no address"],
+            ),
+            (
+                "tracing:\n  otlp_endpoint: http://collector\n",
+                &["tracing.otlp_endpoint", "http://127.0.0.1:4317"],
+            ),
+            (
+                "tracing:\n  sampling_ratio: 1.5\n",
+                &["my.yaml:2:19: tracing.sampling_ratio = `1.5`: is no share"],
+            ),
+            (
+                "tracing:\n  sampling_ratio: NaN\n",
+                &["tracing.sampling_ratio", "from 0 to 1"],
+            ),
         ],
     );
 }
@@ -585,6 +617,39 @@ fn contradictions_of_the_enricher_are_refused() {
             (
                 "dedupe:\n  window: 0s\n",
                 &["my.yaml:2:11: dedupe.window = `0s`: is out of bounds"],
+            ),
+            (
+                "clock:\n  tolerance: 0s\n",
+                &["my.yaml:2:14: clock.tolerance = `0s`: is out of bounds"],
+            ),
+            (
+                "clock:\n  out_of_range: drop\n",
+                &["my.yaml:2:17: clock.out_of_range = `drop`: ", "reject, clamp"],
+            ),
+            (
+                "geoip:\n  database_path: /a\n  databases: [b, c, d, e, f, g, h, i]\n",
+                &["my.yaml:3:14: geoip.databases", "at most 8"],
+            ),
+            (
+                "privacy:\n  anonymized_ip: none\n",
+                &[
+                    "my.yaml:2:18: privacy.anonymized_ip = `none`: ",
+                    "truncate, hash or remove",
+                ],
+            ),
+            (
+                "privacy:\n  ip: hash\n  hash_key: too-short\n",
+                &[
+                    "my.yaml:3:13: privacy.hash_key (a secret, not shown): ",
+                    "at least 16 random ones",
+                ],
+            ),
+            (
+                "privacy:\n  anonymized_ip: hash\n",
+                &[
+                    "my.yaml:2:18: privacy.anonymized_ip = `hash`: ",
+                    "privacy.hash_key is shorter",
+                ],
             ),
             (
                 "user_agent:\n  cache_entries: 0\n",

@@ -39,6 +39,7 @@ fn addresses_come_from_the_environment() {
         ("ADMIN_PORT", "3"),
         ("LOG_LEVEL", "debug"),
         ("LOG_FORMAT", "json"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317"),
     ];
     let edge_only = [
         ("REDIS_ADDR", "redis:6379"),
@@ -57,14 +58,24 @@ fn addresses_come_from_the_environment() {
     assert_eq!(edge.redis.password.reveal(), "a: \"b\" #'{[\n- c");
     assert_eq!(edge.postgres.dsn.reveal(), "postgresql://u:p@db/gosight");
     assert_eq!(edge.log.level, "debug");
+    assert_eq!(edge.tracing.otlp_endpoint, "http://collector:4317");
     let debug = format!("{edge:?}");
     assert!(!debug.contains("- c") && !debug.contains("u:p@db"), "{debug}");
 
-    let enricher_only = [("GEOIP_DATABASE", "/data/city.mmdb"), ("INSTANCE_ID", "pod-7")];
+    let enricher_only = [
+        ("GEOIP_DATABASE", "/data/city.mmdb"),
+        ("GEOIP_DATABASES", "/data/four.mmdb, /data/six.mmdb"),
+        ("IP_HASH_KEY", "0123456789abcdef"),
+        ("INSTANCE_ID", "pod-7"),
+    ];
     let enricher = shipped_enricher(&[&shared[..], &enricher_only].concat()).unwrap();
     assert_eq!(enricher.kafka.brokers, ["one:9092", "two:9092"]);
     assert_eq!(enricher.server.admin_port, 3);
     assert_eq!(enricher.geoip.database_path, Path::new("/data/city.mmdb"));
+    let files = ["/data/city.mmdb", "/data/four.mmdb", "/data/six.mmdb"].map(Into::into);
+    assert_eq!(enricher.geoip.files(), files);
+    assert_eq!(enricher.privacy.hash_key.reveal(), "0123456789abcdef");
+    assert!(!format!("{enricher:?}").contains("0123456789abcdef"));
     assert_eq!(enricher.consumer.instance_id, "pod-7");
 }
 

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use gosight_lifecycle::traces::Span;
 use gosight_schemas::Transport;
 use metrics::{Counter, Histogram, counter, histogram};
 
-use crate::outcome::{Reason, Refusal};
+use crate::client::Client;
+use crate::outcome::{Accepted, DROPPED, Reason, Refusal};
 
 /// Outcome of what is durable on the log.
 const ACCEPTED: &str = "accepted";
@@ -23,6 +25,7 @@ pub(crate) struct Accounts {
     http: Meters,
     grpc: Meters,
     grpc_web: Meters,
+    append_seconds: Histogram,
     log: RefusalLog,
 }
 
@@ -30,6 +33,7 @@ pub(crate) struct Accounts {
 struct Meters {
     accepted: Tally,
     abandoned: Tally,
+    dropped: Tally,
     /// In the order of `Reason::ALL`.
     refused: Vec<Tally>,
     ack_seconds: Histogram,
@@ -38,6 +42,7 @@ struct Meters {
 struct Tally {
     requests: Counter,
     events: Counter,
+    bytes: Counter,
 }
 
 /// One request, or one message of a stream, until its outcome is known.
@@ -46,6 +51,10 @@ pub(crate) struct Account {
     transport: Transport,
     body_read: Instant,
     events: u32,
+    bytes: usize,
+    /// When the log was handed the record.
+    appended: Option<Instant>,
+    span: Span,
     settled: bool,
 }
 
@@ -55,6 +64,7 @@ impl Accounts {
             http: Meters::new(Transport::Http),
             grpc: Meters::new(Transport::Grpc),
             grpc_web: Meters::new(Transport::GrpcWeb),
+            append_seconds: histogram!("edge_append_seconds"),
             log: RefusalLog::new(),
         })
     }
@@ -66,6 +76,9 @@ impl Accounts {
             transport,
             body_read: Instant::now(),
             events: 0,
+            bytes: 0,
+            appended: None,
+            span: Span::none(),
             settled: false,
         }
     }
@@ -92,6 +105,7 @@ impl Meters {
         Self {
             accepted: Tally::new(transport, ACCEPTED),
             abandoned: Tally::new(transport, ABANDONED),
+            dropped: Tally::new(transport, DROPPED),
             refused: Reason::ALL
                 .iter()
                 .map(|reason| Tally::new(transport, reason.name()))
@@ -106,19 +120,35 @@ impl Tally {
         Self {
             requests: counter!("edge_requests_total", "transport" => transport, "outcome" => outcome),
             events: counter!("edge_events_total", "transport" => transport, "outcome" => outcome),
+            bytes: counter!("edge_bytes_total", "transport" => transport, "outcome" => outcome),
         }
     }
 
-    fn add(&self, events: u32) {
+    fn add(&self, events: u32, bytes: usize) {
         self.requests.increment(1);
         self.events.increment(u64::from(events));
+        self.bytes.increment(bytes as u64);
     }
 }
 
 impl Account {
-    /// The body is there: the time to the answer counts from here, so that a slow client is not our latency.
-    pub(crate) fn body_read(&mut self) {
+    /// The body is there: the time to the answer counts from here, so that a slow client is not our latency. `name` is that of the
+    /// span, which continues the client's trace.
+    pub(crate) fn body_read(&mut self, name: &'static str, bytes: usize, client: &Client) {
         self.body_read = Instant::now();
+        self.bytes = bytes;
+        self.span = Span::serving(name, client.traceparent.as_deref());
+        self.span.note("transport", label(self.transport));
+    }
+
+    /// What goes on with the batch: the trace as this process continues it, or as it came where we have none.
+    pub(crate) fn traceparent(&self, client: &Client) -> Option<String> {
+        self.span.traceparent().or_else(|| client.traceparent.clone())
+    }
+
+    /// The log was handed the record.
+    pub(crate) fn appended(&mut self) {
+        self.appended = Some(Instant::now());
     }
 
     /// How many events it has, once they are counted.
@@ -127,20 +157,39 @@ impl Account {
     }
 
     /// It is durable.
-    pub(crate) fn accept(mut self) {
+    pub(crate) fn accept(mut self, accepted: &Accepted) {
         self.settled = true;
+        self.appended_for();
+        self.span.note("events", i64::from(self.events));
+        if self.span.is_kept() {
+            if let Some(receipt) = accepted.receipt() {
+                self.span.note("receipt", receipt);
+            }
+        }
         let meters = self.accounts.meters(self.transport);
-        meters.accepted.add(self.events);
+        meters.accepted.add(self.events, self.bytes);
         meters.ack_seconds.record(self.body_read.elapsed());
+    }
+
+    /// A restriction drops it.
+    pub(crate) fn dropped(mut self) {
+        self.settled = true;
+        self.accounts
+            .meters(self.transport)
+            .dropped
+            .add(self.events, self.bytes);
     }
 
     /// It is refused; hands back the refusal with its events named.
     pub(crate) fn refuse(mut self, refusal: Refusal) -> Refusal {
         self.settled = true;
-        let meters = self.accounts.meters(self.transport);
+        self.appended_for();
         let reason = refusal.reason();
+        self.span.note("events", i64::from(self.events));
+        self.span.fail(reason.name());
+        let meters = self.accounts.meters(self.transport);
         if let Some(tally) = meters.refused.get(reason as usize) {
-            tally.add(self.events);
+            tally.add(self.events, self.bytes);
         }
         self.accounts.log.refused(reason, self.transport);
         if refusal.events() == 0 {
@@ -149,12 +198,22 @@ impl Account {
             refusal
         }
     }
+
+    /// How long the log took, whatever it said.
+    fn appended_for(&self) {
+        if let Some(appended) = self.appended {
+            self.accounts.append_seconds.record(appended.elapsed());
+        }
+    }
 }
 
 impl Drop for Account {
     fn drop(&mut self) {
         if !self.settled {
-            self.accounts.meters(self.transport).abandoned.add(self.events);
+            self.accounts
+                .meters(self.transport)
+                .abandoned
+                .add(self.events, self.bytes);
         }
     }
 }

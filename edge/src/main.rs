@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use gosight_config::{EdgeSettings, Source};
+use gosight_config::{EdgeSettings, Loaded, Source};
 use gosight_edge::admission::{KeyDirectory, PostgresKeys, RedisKeyCache, RedisLimiter};
-use gosight_edge::{EdgeParts, Listeners};
+use gosight_edge::reload::Reload;
+use gosight_edge::{EdgeParts, Listeners, Live, Tls};
 use gosight_eventlog::EventLog;
 use gosight_eventlog::kafka::KafkaLog;
+use gosight_lifecycle::admin::AdminParts;
 use gosight_lifecycle::command_line::ServiceArguments;
-use gosight_lifecycle::telemetry::PrometheusHandle;
+use gosight_lifecycle::telemetry::{LogFilter, PrometheusHandle};
+use gosight_lifecycle::traces::init_traces;
 use gosight_lifecycle::{Readiness, Shutdown, admin, exit, telemetry};
 use tokio::net::TcpListener;
 
@@ -24,6 +27,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const CLIENT_ID: &str = "gosight-edge";
 /// After the last answer, what is still queued for Kafka has so long.
 const CLOSE_LOG: Duration = Duration::from_secs(5);
+/// And after that, the last spans for their collector.
+const CLOSE_TRACES: Duration = Duration::from_secs(2);
 
 /// Takes events over HTTP, gRPC and gRPC-Web and stages them durably
 #[derive(Debug, Parser)]
@@ -86,27 +91,65 @@ async fn run(arguments: ServiceArguments) -> Result<(), Failure> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let source = Source::file_or_shipped(arguments.config.as_deref());
-    let loaded = EdgeSettings::load(&source, &environment).map_err(Failure::configuration)?;
-    if arguments.check {
-        for warning in &loaded.warnings {
-            let _ = writeln!(std::io::stderr(), "warning: {warning}");
+    let mut tls = None;
+    let read_tls = |settings: &EdgeSettings| match Tls::load(&settings.server.tls) {
+        Ok(loaded) => {
+            tls = loaded;
+            Vec::new()
         }
-        return writeln!(std::io::stdout(), "OK").map_err(Failure::software);
+        Err(error) => vec![error.into()],
+    };
+    let loaded = EdgeSettings::load_and(&source, &environment, read_tls).map_err(Failure::configuration)?;
+    if arguments.check {
+        telemetry::check_logs(&loaded.settings.log).map_err(Failure::configuration)?;
+        let mut person = std::io::stderr();
+        for warning in &loaded.warnings {
+            let _ = writeln!(person, "gosight-edge: {warning}");
+        }
+        let _ = writeln!(person, "gosight-edge: the configuration is good");
+        return Ok(());
     }
-    telemetry::init_logs(&loaded.settings.log).map_err(Failure::configuration)?;
+    let log_filter = telemetry::init_logs(&loaded.settings.log).map_err(Failure::configuration)?;
+    let traces = init_traces(&loaded.settings.tracing, "gosight-edge").map_err(Failure::configuration)?;
     let metrics = telemetry::init_metrics().map_err(Failure::software)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    serve(loaded.settings, metrics).await
+    let live = Live::new(&loaded.settings);
+    let reload = Reload {
+        source,
+        environment,
+        live: live.clone(),
+        set_log_level: {
+            let log_filter = log_filter.clone();
+            Box::new(move |level| log_filter.set(level).map_err(|error| error.to_string()))
+        },
+    };
+    let telemetry = Telemetry { metrics, log_filter };
+    let served = serve(loaded, tls, live, reload, telemetry).await;
+    traces.close(CLOSE_TRACES).await;
+    served
 }
 
-async fn serve(settings: EdgeSettings, metrics: PrometheusHandle) -> Result<(), Failure> {
+/// What the admin port shows of it.
+struct Telemetry {
+    metrics: PrometheusHandle,
+    log_filter: LogFilter,
+}
+
+async fn serve(
+    loaded: Loaded<EdgeSettings>,
+    tls: Option<Tls>,
+    live: Live,
+    reload: Reload,
+    telemetry: Telemetry,
+) -> Result<(), Failure> {
+    let settings = loaded.settings.clone();
     // The stores need not answer yet: readiness tells, and answers say that they can't serve.
     let log: Arc<dyn EventLog> = KafkaLog::connect(&settings.kafka, CLIENT_ID).map_err(Failure::configuration)?;
     let postgres = PostgresKeys::connect(&settings.postgres).map_err(Failure::configuration)?;
     let cache = RedisKeyCache::connect(&settings.redis, &settings.keys).map_err(Failure::configuration)?;
-    let limiter = RedisLimiter::connect(&settings.redis, &settings.rate_limit).map_err(Failure::configuration)?;
+    let limiter = RedisLimiter::connect(&settings.redis, &live).map_err(Failure::configuration)?;
     let keys = KeyDirectory::new(&settings.keys, Arc::new(postgres), Some(cache));
 
     let http = bind(&settings, "http_port", settings.server.http_port).await?;
@@ -122,19 +165,31 @@ async fn serve(settings: EdgeSettings, metrics: PrometheusHandle) -> Result<(), 
 
     let readiness = Readiness::new();
     let shutdown = Shutdown::on_signals().map_err(Failure::software)?;
+    let reloading = reload
+        .run(loaded, readiness.latch("configuration"), shutdown.clone())
+        .map_err(Failure::software)?;
+    let reloading = tokio::spawn(reloading);
     // Readiness and metrics are answered until the last request has its answer.
     let last = Shutdown::new();
-    let admin = tokio::spawn(admin::serve(admin_port, readiness.clone(), metrics, last.clone()));
+    let shown = AdminParts {
+        readiness: readiness.clone(),
+        metrics: telemetry.metrics,
+        log_filter: telemetry.log_filter,
+    };
+    let admin = tokio::spawn(admin::serve(admin_port, shown, last.clone()));
     let parts = EdgeParts {
         keys,
         limiter: Arc::new(limiter),
+        live,
         log: Arc::clone(&log),
         log_name: "kafka",
         readiness,
+        tls,
         settings,
     };
     let served = gosight_edge::serve(parts, Listeners { http, grpc }, shutdown).await;
     let closed = log.close(CLOSE_LOG).await;
+    reloading.abort();
     last.begin();
     admin.abort();
     served.map_err(Failure::software)?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use gosight_config::EdgeSettings;
 use gosight_eventlog::EventLog;
+use gosight_lifecycle::telemetry::begin_at_zero;
 use gosight_lifecycle::{Latch, Readiness, Shutdown};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -23,18 +24,14 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::admission::{KeyDirectory, Limiter};
+use crate::closing;
 use crate::ingest::{Ingest, bytes};
+use crate::live::Live;
+use crate::protocol::{self, Protocol};
 use crate::socket::{Socket, UnreadBody};
-use crate::transport::{self, Context, Peer};
+use crate::tls::{Stream, Tls};
+use crate::transport::{self, Context, LAST_REQUEST, Peer};
 
-/// An HTTP/2 client that is silent for so long is asked whether it is still there, and has so long to answer.
-const PING_INTERVAL: Duration = Duration::from_secs(20);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// Calls at once on one HTTP/2 connection.
-const CONCURRENT_STREAMS: u32 = 256;
-/// What an HTTP/2 client says first (RFC 9113 §3.4), and how long to wait for the rest of it.
-const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const PREFACE_PAUSE: Duration = Duration::from_millis(5);
 /// The least that hyper can read HTTP/1 with.
 const MIN_HTTP1_BUFFER: usize = 8 * 1024;
 /// After a failure to accept, mostly for want of file descriptors, so long is waited for some to come back.
@@ -50,12 +47,16 @@ pub struct EdgeParts {
     pub keys: KeyDirectory,
     /// How much.
     pub limiter: Arc<dyn Limiter>,
+    /// The settings that change while the edge runs; the limiter reads the same.
+    pub live: Live,
     /// Where batches go.
     pub log: Arc<dyn EventLog>,
     /// What the log is called in readiness: `kafka` or `log`.
     pub log_name: &'static str,
     /// Where the edge says whether it works.
     pub readiness: Readiness,
+    /// What the public ports are encrypted with.
+    pub tls: Option<Tls>,
     /// Its settings.
     pub settings: EdgeSettings,
 }
@@ -81,11 +82,13 @@ pub enum EdgeError {
     },
 }
 
-/// Serves until the shutdown begins and requests in flight have their answers, within `server.shutdown_timeout`.
+/// Serves until the shutdown begins, goes on for `server.drain_delay` while readiness says no, and then until requests in flight
+/// have their answers, within `server.shutdown_timeout` and a second for the last request of each kept-alive connection.
 ///
 /// # Errors
 /// A port's task crashed.
 pub async fn serve(parts: EdgeParts, listeners: Listeners, shutdown: Shutdown) -> Result<(), EdgeError> {
+    begin_at_zero("edge_");
     let settings = &parts.settings;
     let keys = parts.keys.clone();
     let mut background = JoinSet::new();
@@ -95,23 +98,35 @@ pub async fn serve(parts: EdgeParts, listeners: Listeners, shutdown: Shutdown) -
         Arc::clone(&parts.limiter),
         parts.readiness.latch("limiter"),
     ));
+    background.spawn(watch_restrictions(
+        parts.live.clone(),
+        parts.readiness.latch("restrictions"),
+    ));
     let usage = tokio::spawn({
         let (keys, shutdown) = (keys.clone(), shutdown.clone());
         async move { keys.write_usage(shutdown).await }
     });
-    let ingest = Arc::new(Ingest::new(parts.keys, parts.limiter, parts.log, settings));
+    let ingest = Arc::new(Ingest::new(parts.keys, parts.limiter, parts.live, parts.log, settings));
     background.spawn(measure_budget(Arc::clone(&ingest)));
-    let context = Context::new(ingest, parts.readiness, shutdown.clone(), settings);
+    let stopping = Shutdown::new();
+    background.spawn(leave_balancer(
+        parts.readiness.latch("edge"),
+        shutdown,
+        settings.server.drain_delay,
+        stopping.clone(),
+    ));
+    let context = Context::new(ingest, parts.readiness, stopping.clone(), settings);
     let acceptor = Arc::new(Acceptor::new(
         transport::router(&context, settings),
+        parts.tls,
         settings,
-        shutdown.clone(),
+        stopping.clone(),
     ));
 
     let http = tokio::spawn(Arc::clone(&acceptor).accept(listeners.http));
     let grpc = tokio::spawn(Arc::clone(&acceptor).accept(listeners.grpc));
-    let (http, grpc) = tokio::join!(ended("http", http, &shutdown), ended("grpc", grpc, &shutdown));
-    acceptor.drain(settings.server.shutdown_timeout).await;
+    let (http, grpc) = tokio::join!(ended("http", http, &stopping), ended("grpc", grpc, &stopping));
+    acceptor.drain(settings.server.shutdown_timeout + LAST_REQUEST).await;
     background.shutdown().await;
     usage.abort();
     keys.flush_usage().await;
@@ -125,9 +140,19 @@ async fn ended(port: &'static str, task: JoinHandle<()>, shutdown: &Shutdown) ->
     result.map_err(|error| EdgeError::Crashed { port, error })
 }
 
+/// Tells whoever watches readiness to send elsewhere, and begins to stop when they have had the time to notice.
+async fn leave_balancer(latch: Latch, shutdown: Shutdown, delay: Duration, stopping: Shutdown) {
+    latch.ready();
+    shutdown.begun().await;
+    latch.unready("the process is stopping");
+    tokio::time::sleep(delay).await;
+    stopping.begin();
+}
+
 /// Accepts connections and serves the router on each.
 struct Acceptor {
     router: Router,
+    tls: Option<Tls>,
     protocols: auto::Builder<TokioExecutor>,
     permits: Arc<Semaphore>,
     header_timeout: Duration,
@@ -138,9 +163,10 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    fn new(router: Router, settings: &EdgeSettings, shutdown: Shutdown) -> Self {
+    fn new(router: Router, tls: Option<Tls>, settings: &EdgeSettings, shutdown: Shutdown) -> Self {
         Self {
             router,
+            tls,
             protocols: protocols(settings),
             permits: Arc::new(Semaphore::new(settings.limits.connections as usize)),
             header_timeout: settings.limits.header_timeout,
@@ -155,7 +181,7 @@ impl Acceptor {
     async fn accept(self: Arc<Self>, listener: TcpListener) {
         loop {
             let accepted = tokio::select! {
-                () = self.shutdown.begun() => return,
+                () = self.shutdown.begun() => break,
                 accepted = listener.accept() => accepted,
             };
             let (stream, peer) = match accepted {
@@ -167,20 +193,24 @@ impl Acceptor {
                 }
             };
             let permit = tokio::select! {
-                () = self.shutdown.begun() => return,
-                permit = Arc::clone(&self.permits).acquire_owned() => permit,
+                () = self.shutdown.begun() => None,
+                permit = Arc::clone(&self.permits).acquire_owned() => permit.ok(),
             };
-            let Ok(permit) = permit else { return };
             self.connections.spawn(Arc::clone(&self).serve(stream, peer, permit));
         }
+        // These may be beyond the limit, by no more than the system's queue.
+        closing::close(listener, |stream, peer| {
+            self.connections.spawn(Arc::clone(&self).serve(stream, peer, None));
+        })
+        .await;
     }
 
-    async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+    async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, permit: Option<OwnedSemaphorePermit>) {
         // Answers are small, and each ends a request that somebody waits for.
         let _ = stream.set_nodelay(true);
-        if !self.begins_to_speak(&stream).await {
+        let Some((stream, protocol)) = self.begin(stream).await else {
             return;
-        }
+        };
         let unread = UnreadBody::default();
         let socket = Socket::new(stream, unread.clone());
         let service = service_fn(|mut request: hyper::Request<Incoming>| {
@@ -191,7 +221,7 @@ impl Acceptor {
         let mut connection = pin!(self.protocols.serve_connection(TokioIo::new(socket), service));
         let ended = tokio::select! {
             result = connection.as_mut() => Some(result),
-            () = self.shutdown.begun() => None,
+            () = self.parts_with(protocol) => None,
         };
         let ended = match ended {
             Some(result) => result,
@@ -209,11 +239,33 @@ impl Acceptor {
         drop(permit);
     }
 
-    /// Waits until a client has said enough to tell its protocol: until then hyper's own time limits have not begun.
-    async fn begins_to_speak(&self, stream: &TcpStream) -> bool {
+    /// Waits until a client has ended its handshake and has said enough to tell its protocol: until then hyper's own time limits have
+    /// not begun. `None` where it does not.
+    async fn begin(&self, stream: TcpStream) -> Option<(Stream, Protocol)> {
         tokio::select! {
-            spoken = tokio::time::timeout(self.header_timeout, tells_protocol(stream)) => matches!(spoken, Ok(Ok(true))),
-            () = self.shutdown.begun() => false,
+            begun = self.opened(stream) => begun,
+            () = self.parts_with(Protocol::Http1) => None,
+        }
+    }
+
+    async fn opened(&self, stream: TcpStream) -> Option<(Stream, Protocol)> {
+        let Some(tls) = &self.tls else {
+            let told = tokio::time::timeout(self.header_timeout, protocol::tells_protocol(&stream)).await;
+            let protocol = told.ok()?.ok()??;
+            return Some((Stream::Plain(stream), protocol));
+        };
+        let mut secured = tls.accept(stream).await?;
+        let told = tokio::time::timeout(self.header_timeout, secured.tells_protocol()).await;
+        let protocol = told.ok()?.ok()??;
+        Some((Stream::Tls(secured), protocol))
+    }
+
+    /// Resolves when we end an idle connection. HTTP/2 says so in a way that loses no call; over HTTP/1 a request may be on its way, and
+    /// would meet a closed door: it is waited for, and its answer says that it was the last.
+    async fn parts_with(&self, protocol: Protocol) {
+        self.shutdown.begun().await;
+        if protocol == Protocol::Http1 {
+            tokio::time::sleep(LAST_REQUEST).await;
         }
     }
 
@@ -226,20 +278,6 @@ impl Acceptor {
             self.cut.cancel();
             self.connections.wait().await;
         }
-    }
-}
-
-/// Whether a client speaks HTTP/1 or has sent the whole preface of HTTP/2; false where it hangs up before.
-async fn tells_protocol(stream: &TcpStream) -> std::io::Result<bool> {
-    let mut first = [0; HTTP2_PREFACE.len()];
-    loop {
-        let length = stream.peek(&mut first).await?;
-        let may_become_preface = length < HTTP2_PREFACE.len() && HTTP2_PREFACE.starts_with(&first[..length]);
-        if length == 0 || !may_become_preface {
-            return Ok(length > 0);
-        }
-        // What was peeked at stays readable, so there is nothing to wait for but time.
-        tokio::time::sleep(PREFACE_PAUSE).await;
     }
 }
 
@@ -256,9 +294,9 @@ fn protocols(settings: &EdgeSettings) -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(header).unwrap_or(u32::MAX))
-        .max_concurrent_streams(CONCURRENT_STREAMS)
-        .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_TIMEOUT);
+        .max_concurrent_streams(limits.concurrent_streams)
+        .keep_alive_interval(limits.ping_interval)
+        .keep_alive_timeout(limits.ping_timeout);
     builder
 }
 
@@ -296,6 +334,16 @@ async fn watch_limiter(limiter: Arc<dyn Limiter>, latch: Latch) {
     loop {
         probes.tick().await;
         show(&latch, limiter.degradation());
+    }
+}
+
+/// Says what an operator has stopped or sampled, and how often.
+async fn watch_restrictions(live: Live, latch: Latch) {
+    let mut probes = probes();
+    loop {
+        probes.tick().await;
+        let shown = live.load().restrictions.shown();
+        show(&latch, shown.map(Cow::Owned));
     }
 }
 

@@ -8,8 +8,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
+
+use crate::tls::Stream;
 
 /// How long a client may go on sending what we have refused.
 const LINGER: Duration = Duration::from_secs(2);
@@ -31,9 +32,9 @@ impl UnreadBody {
     }
 }
 
-/// A TCP connection that lingers where a body was left unread.
+/// A connection that lingers where a body was left unread.
 pub(crate) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     unread: UnreadBody,
     lingering: Option<Lingering>,
 }
@@ -44,7 +45,7 @@ struct Lingering {
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, unread: UnreadBody) -> Self {
+    pub(crate) fn new(stream: Stream, unread: UnreadBody) -> Self {
         Self {
             stream,
             unread,

@@ -56,6 +56,67 @@ async fn idle_connections_do_not_hold_it_up() {
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
 }
 
+/// Asks for `/health` and gives the answer, whole.
+async fn ask_for_health(stream: &mut TcpStream) -> String {
+    let ask = b"GET /health HTTP/1.1\r\nhost: edge\r\n\r\n";
+    stream.write_all(ask).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\nOK") {
+        let read = tokio::time::timeout(DEADLINE, stream.read_buf(&mut answer)).await;
+        assert_ne!(read.unwrap().unwrap(), 0, "no answer but {answer:?}");
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn a_kept_alive_connection_is_served_once_more_and_told_that_it_was_the_last() {
+    const LAST: &str = "connection: close\r\n";
+    let edge = Edge::start().await;
+    let address = edge.http.trim_start_matches("http://").to_owned();
+    let mut kept_alive = TcpStream::connect(&address).await.unwrap();
+    assert!(!ask_for_health(&mut kept_alive).await.contains(LAST));
+    // Another two: one has asked before, the other has not said anything yet.
+    let mut second = TcpStream::connect(&address).await.unwrap();
+    ask_for_health(&mut second).await;
+    let mut silent = TcpStream::connect(&address).await.unwrap();
+    edge.shutdown.begin();
+    while !ask_for_health(&mut kept_alive).await.contains(LAST) {}
+    for stream in [&mut second, &mut silent] {
+        assert!(ask_for_health(stream).await.contains(LAST));
+    }
+    for mut stream in [kept_alive, second, silent] {
+        assert_eq!(
+            stream.read(&mut [0]).await.unwrap(),
+            0,
+            "the connection has ended in order"
+        );
+    }
+    let late = tokio::time::timeout(DEADLINE, TcpStream::connect(&address))
+        .await
+        .unwrap();
+    assert_eq!(late.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+    edge.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_still_arriving_is_refused_while_there_is_time_for_an_answer() {
+    let edge = Edge::start().await;
+    let mut stream = TcpStream::connect(edge.http.trim_start_matches("http://"))
+        .await
+        .unwrap();
+    let part = b"POST /v1/events HTTP/1.1\r\nhost: edge\r\ncontent-length: 1000\r\n\r\n{\"events\":";
+    stream.write_all(part).await.unwrap();
+    edge.shutdown.begin();
+    let mut answer = String::new();
+    let read = tokio::time::timeout(DEADLINE, stream.read_to_string(&mut answer)).await;
+    read.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    for header in ["x-gosight-reason: shutting_down", "retry-after: 1", "connection: close"] {
+        assert!(answer.contains(header), "{answer}");
+    }
+    edge.stop().await;
+}
+
 #[tokio::test]
 async fn who_does_not_end_in_time_is_cut() {
     let mut settings = EdgeSettings::default();

@@ -10,7 +10,10 @@ use gosight_config::{EnricherSettings, Source, environment};
 use gosight_enricher::{Assets, EnricherParts, serve};
 use gosight_eventlog::EventLog;
 use gosight_eventlog::kafka::KafkaLog;
+use gosight_lifecycle::admin::AdminParts;
 use gosight_lifecycle::command_line::ServiceArguments;
+use gosight_lifecycle::telemetry::LogFilter;
+use gosight_lifecycle::traces::init_traces;
 use gosight_lifecycle::{Readiness, Shutdown, admin, exit, telemetry};
 use tokio::net::TcpListener;
 
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
 struct Prepared {
     settings: EnricherSettings,
     assets: Assets,
+    log_filter: LogFilter,
     warnings: Vec<String>,
 }
 
@@ -80,14 +84,16 @@ fn prepare(arguments: &ServiceArguments) -> Result<Option<Prepared>, Failure> {
     let loaded = EnricherSettings::load(&source, &environment()).map_err(Failure::bad_configuration)?;
     let assets = Assets::load(&loaded.settings).map_err(Failure::bad_configuration)?;
     if arguments.check {
+        telemetry::check_logs(&loaded.settings.log).map_err(Failure::bad_configuration)?;
         for warning in &loaded.warnings {
             complain(warning);
         }
         complain("the configuration is good");
         return Ok(None);
     }
-    telemetry::init_logs(&loaded.settings.log).map_err(Failure::bad_configuration)?;
+    let log_filter = telemetry::init_logs(&loaded.settings.log).map_err(Failure::bad_configuration)?;
     Ok(Some(Prepared {
+        log_filter,
         settings: loaded.settings,
         assets,
         warnings: loaded.warnings,
@@ -109,11 +115,13 @@ async fn serve_until_stopped(prepared: Prepared) -> Result<(), Failure> {
     let Prepared {
         mut settings,
         assets,
+        log_filter,
         warnings,
     } = prepared;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    let traces = init_traces(&settings.tracing, "gosight-enricher").map_err(Failure::bad_configuration)?;
     let metrics = telemetry::init_metrics().map_err(|error| Failure::new(exit::FAILED, error))?;
     let shutdown =
         Shutdown::on_signals().map_err(|error| Failure::new(exit::FAILED, format!("signal handlers: {error}")))?;
@@ -126,7 +134,12 @@ async fn serve_until_stopped(prepared: Prepared) -> Result<(), Failure> {
     let readiness = Readiness::new();
     // Answers until the lanes have ended, so that a supervisor sees them end.
     let last = Shutdown::new();
-    let admin = tokio::spawn(admin::serve(listener, readiness.clone(), metrics, last.clone()));
+    let shown = AdminParts {
+        readiness: readiness.clone(),
+        metrics,
+        log_filter,
+    };
+    let admin = tokio::spawn(admin::serve(listener, shown, last.clone()));
     let instance = settings.consumer.instance_id.as_str();
     let lanes = settings.consumer.lanes;
     tracing::info!(admin = %address, instance, lanes, version = env!("CARGO_PKG_VERSION"), "listening");
@@ -144,6 +157,7 @@ async fn serve_until_stopped(prepared: Prepared) -> Result<(), Failure> {
     if let Err(error) = log.close(CLOSE_TIMEOUT).await {
         tracing::warn!(%error, "the log did not close in time");
     }
+    traces.close(CLOSE_TIMEOUT).await;
     last.begin();
     // It holds nothing that could be lost.
     admin.abort();

@@ -63,6 +63,16 @@ pub(crate) struct DevArguments {
     /// What to log, for example info or gosight_edge=debug,warn
     #[arg(long, value_name = "FILTER", env = "LOG_LEVEL", default_value = "warn")]
     pub(crate) log_level: String,
+
+    /// Collector for traces, OTLP over gRPC, for example http://127.0.0.1:4317
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) otlp_endpoint: String,
 }
 
 /// Which log a command works on: Kafka where brokers or a configuration are named, else the embedded log of `--data`.

@@ -8,13 +8,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gosight_config::telemetry::{LogFormat, LogSettings};
+use gosight_config::telemetry::{LogFormat, LogSettings, TracingSettings};
 use gosight_config::{EdgeSettings, EnricherSettings};
 use gosight_edge::admission::{KeyDirectory, LocalLimiter, SqliteKeys};
-use gosight_edge::{EdgeParts, Listeners};
+use gosight_edge::{EdgeParts, Listeners, Live};
 use gosight_enricher::{Assets, EnricherParts};
 use gosight_eventlog::EventLog;
 use gosight_eventlog::embedded::{EmbeddedLog, EmbeddedOptions};
+use gosight_lifecycle::admin::AdminParts;
+use gosight_lifecycle::traces::init_traces;
 use gosight_lifecycle::{Readiness, Shutdown, admin, telemetry};
 
 use crate::command_line::DevArguments;
@@ -28,14 +30,20 @@ const PROJECT: &str = "b0000000-0000-0000-0000-000000000001";
 /// After Ctrl-C, requests in flight have so long, and then the log: together under the ten seconds that a person is promised.
 const DRAIN: Duration = Duration::from_secs(4);
 const CLOSE: Duration = Duration::from_secs(3);
+const CLOSE_TRACES: Duration = Duration::from_secs(1);
 
 /// `gosight dev`
 pub(crate) async fn run(arguments: DevArguments) -> Result<(), Failure> {
-    telemetry::init_logs(&LogSettings {
+    let log_filter = telemetry::init_logs(&LogSettings {
         format: LogFormat::Human,
         level: arguments.log_level.clone(),
     })
     .map_err(|error| Failure::usage(error.to_string()))?;
+    let tracing = TracingSettings {
+        otlp_endpoint: arguments.otlp_endpoint.clone(),
+        sampling_ratio: 1.0,
+    };
+    let traces = init_traces(&tracing, "gosight-dev").map_err(|error| Failure::usage(error.to_string()))?;
     let metrics = telemetry::init_metrics().map_err(|error| Failure::software(error.to_string()))?;
 
     let edge_settings = edge_settings(&arguments);
@@ -53,14 +61,22 @@ pub(crate) async fn run(arguments: DevArguments) -> Result<(), Failure> {
     let addresses = ports.addresses();
     // Its own stop: what is accepted while the edge drains is still answered for by the log and the admin port.
     let last = Shutdown::new();
-    let admin = tokio::spawn(admin::serve(ports.admin, readiness.clone(), metrics, last.clone()));
+    let live = Live::new(&edge_settings);
+    let shown = AdminParts {
+        readiness: readiness.clone(),
+        metrics,
+        log_filter,
+    };
+    let admin = tokio::spawn(admin::serve(ports.admin, shown, last.clone()));
     let edge = tokio::spawn(gosight_edge::serve(
         EdgeParts {
             keys: KeyDirectory::new(&edge_settings.keys, Arc::new(keys), None),
-            limiter: Arc::new(LocalLimiter::new(&edge_settings.rate_limit)),
+            limiter: Arc::new(LocalLimiter::new(&live)),
+            live,
             log: Arc::clone(&log),
             log_name: "log",
             readiness: readiness.clone(),
+            tls: None,
             settings: edge_settings,
         },
         Listeners {
@@ -82,6 +98,7 @@ pub(crate) async fn run(arguments: DevArguments) -> Result<(), Failure> {
 
     let (edge, enricher) = tokio::join!(ended("edge", edge, &shutdown), ended("enricher", enricher, &shutdown));
     let closed = log.close(CLOSE).await;
+    traces.close(CLOSE_TRACES).await;
     last.begin();
     // The admin port holds nothing that could be lost.
     admin.abort();
@@ -135,6 +152,7 @@ fn edge_settings(arguments: &DevArguments) -> EdgeSettings {
     settings.server.http_port = arguments.http_port;
     settings.server.grpc_port = arguments.grpc_port;
     settings.server.admin_port = arguments.admin_port;
+    settings.server.drain_delay = Duration::ZERO;
     settings.server.shutdown_timeout = DRAIN;
     // One developer on one machine, load tests included: the limiter works but does not stand in the way.
     settings.rate_limit.requests_per_second = 20_000;

@@ -94,6 +94,7 @@ impl Latch {
             let reason = detail.as_deref().unwrap_or("-");
             tracing::info!(component = %component.name, ready, reason, "readiness changed");
         }
+        metrics::gauge!("component_ready", "component" => component.name.clone()).set(f64::from(u8::from(ready)));
         component.ready = ready;
         component.detail = detail;
     }

@@ -8,6 +8,9 @@ pub mod raw;
 
 tonic::include_proto!("gosight");
 
+/// The published files as an encoded `FileDescriptorSet`, for gRPC reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/published.binpb"));
+
 /// A batch as the edge reads it: events stay encoded.
 pub mod envelope {
     tonic::include_proto!("gosight.envelope");

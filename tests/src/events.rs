@@ -23,6 +23,14 @@ pub fn batch(key: &str, session: &str, events: &[Value]) -> Value {
     json!({ "project_key": key, "session_id": session, "events": events })
 }
 
+/// A replay chunk around rrweb events.
+pub fn chunk(key: &str, session: &str, events: &[Value]) -> Value {
+    json!({
+        "project_key": key, "session_id": session, "chunk_index": 0, "timestamp_start": 1, "timestamp_end": 2,
+        "has_full_snapshot": true, "events": events
+    })
+}
+
 /// About 350 bytes, as in the field, with a number that tells its place in the session.
 pub fn numbered_click(number: u64) -> Value {
     json!({

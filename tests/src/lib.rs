@@ -8,6 +8,9 @@
     reason = "a test that can't go on panics with the reason"
 )]
 
+pub mod broker;
+pub mod browser;
+pub mod clients;
 pub mod dev;
 pub mod events;
 pub mod keep_alive;

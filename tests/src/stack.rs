@@ -54,12 +54,17 @@ pub fn service(variable: &str) -> String {
 impl Stack {
     /// Creates topics and a project with a key.
     pub async fn new() -> Self {
+        Self::on(service("KAFKA_BROKERS")).await
+    }
+
+    /// The same on a Kafka of the test's own.
+    pub async fn on(brokers: String) -> Self {
         let unique = uuid::Uuid::now_v7().simple().to_string();
         let stack = Self {
             directory: TempDir::new().expect("a temporary directory"),
             key: format!("gs_e2e_{unique}"),
             project: uuid::Uuid::new_v4().to_string(),
-            brokers: service("KAFKA_BROKERS"),
+            brokers,
             unique,
         };
         stack.write_configuration("edge", EDGE);
@@ -107,7 +112,7 @@ impl Stack {
 
     /// Starts an edge with variables in place of the services' own addresses, ready or not.
     pub async fn edge_with(&self, variables: &[(&str, &str)]) -> Edge {
-        let mut process = Process::start("gosight-edge", &[], &self.environment("edge", variables));
+        let mut process = self.process("gosight-edge", variables);
         Edge {
             http: format!("http://{}", process.printed_address("http").await),
             grpc: process.printed_address("grpc").await,
@@ -118,21 +123,26 @@ impl Stack {
 
     /// Starts an enricher under an identity of its own.
     pub async fn enricher(&self, instance: &str) -> Process {
-        let mut process = Process::start(
-            "gosight-enricher",
-            &[],
-            &self.environment("enricher", &[("INSTANCE_ID", instance)]),
-        );
-        process.printed_address("admin").await;
-        process
+        self.enricher_with(&[("INSTANCE_ID", instance)]).await.0
+    }
+
+    /// Starts an enricher with these variables; gives its admin port as `http://address:port`, too.
+    pub async fn enricher_with(&self, variables: &[(&str, &str)]) -> (Process, String) {
+        let mut process = self.process("gosight-enricher", variables);
+        let admin = format!("http://{}", process.printed_address("admin").await);
+        (process, admin)
+    }
+
+    /// Starts `gosight-edge` or `gosight-enricher` and waits for nothing.
+    pub fn process(&self, name: &str, variables: &[(&str, &str)]) -> Process {
+        let kind = name.strip_prefix("gosight-").expect("a service");
+        Process::start(name, &[], &self.environment(kind, variables))
     }
 
     /// Starts an enricher of a group of its own, which reads staging from its start.
     pub async fn enricher_of_group(&self, group: &str, geoip: &str) -> Process {
         let variables = [("INSTANCE_ID", "only"), ("GROUP", group), ("GEOIP_DATABASE", geoip)];
-        let mut process = Process::start("gosight-enricher", &[], &self.environment("enricher", &variables));
-        process.printed_address("admin").await;
-        process
+        self.enricher_with(&variables).await.0
     }
 
     /// The brokers' addresses, as in the environment.
@@ -261,13 +271,18 @@ fn sha256(text: &str) -> String {
 }
 
 const EDGE: &str = r#"
-server: { host: 127.0.0.1, http_port: 0, grpc_port: 0, admin_port: 0 }
+server: { host: 127.0.0.1, http_port: 0, grpc_port: 0, admin_port: 0, drain_delay: "${DRAIN_DELAY:-0s}" }
 kafka:
   brokers: ["${KAFKA_BROKERS}"]
   topics: { staging: STAGING, events: RAW, errors: ERRORS, replay: REPLAY }
+  delivery_timeout: "${DELIVERY_TIMEOUT:-10s}"
+  queue_bytes: "${QUEUE_BYTES:-64MiB}"
+limits: { bytes_in_flight: "${BYTES_IN_FLIGHT:-256MiB}" }
 redis: { addr: "${REDIS_ADDR}", password: "${REDIS_PASSWORD}" }
 postgres: { dsn: "${POSTGRES_DSN}" }
 rate_limit: { requests_per_second: 100000, burst: 100000, events_per_second: 1000000, events_burst: 1000000 }
+log: { format: "${LOG_FORMAT:-human}", level: "${LOG_LEVEL:-info}" }
+tracing: { otlp_endpoint: "${OTEL_EXPORTER_OTLP_ENDPOINT:-}" }
 "#;
 
 const ENRICHER: &str = r#"
@@ -277,4 +292,6 @@ kafka:
   topics: { staging: STAGING, events: RAW, errors: ERRORS, replay: REPLAY }
 consumer: { group: "${GROUP:-DEFAULT}", instance_id: "${INSTANCE_ID:-}" }
 geoip: { database_path: "${GEOIP_DATABASE:-}" }
+log: { format: "${LOG_FORMAT:-human}", level: "${LOG_LEVEL:-info}" }
+tracing: { otlp_endpoint: "${OTEL_EXPORTER_OTLP_ENDPOINT:-}" }
 "#;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Check, Contradiction, Findings, LONG, SHORT, kafka, time_shown};
+use super::{Check, Contradiction, Findings, LONG, SHORT, kafka, telemetry, time_shown};
 use crate::edge::{
     CorsSettings, EdgeSettings, KeySettings, LimitSettings, RateLimitSettings, RedisSettings, ServerSettings,
 };
@@ -25,7 +25,7 @@ impl Check for EdgeSettings {
         limits(&self.limits, &mut findings);
         sizes(self, &mut findings);
         cors(&self.cors, &mut findings);
-        kafka::log(&self.log, &mut findings);
+        telemetry::check(&self.log, &self.tracing, &mut findings);
         if self.kafka.delivery_timeout > self.server.shutdown_timeout {
             findings.refuse(
                 ["kafka.delivery_timeout", "server.shutdown_timeout"],
@@ -73,7 +73,24 @@ fn server(server: &ServerSettings, findings: &mut Findings) {
             );
         }
     }
-    findings.lasting(&[("server.shutdown_timeout", server.shutdown_timeout, SHORT..=LONG)]);
+    findings.lasting(&[
+        ("server.drain_delay", server.drain_delay, Duration::ZERO..=LONG),
+        ("server.shutdown_timeout", server.shutdown_timeout, SHORT..=LONG),
+        (
+            "server.tls.handshake_timeout",
+            server.tls.handshake_timeout,
+            SHORT..=LONG,
+        ),
+    ]);
+    let files = ("server.tls.certificate_file", "server.tls.key_file");
+    match (&server.tls.certificate_file, &server.tls.key_file) {
+        (Some(_), None) => findings.refuse([files.0, files.1], "needs its private key; set server.tls.key_file too"),
+        (None, Some(_)) => findings.refuse(
+            [files.1, files.0],
+            "needs its certificate; set server.tls.certificate_file too",
+        ),
+        _ => {}
+    }
 }
 
 fn redis(redis: &RedisSettings, findings: &mut Findings) {
@@ -186,10 +203,17 @@ fn limits(limits: &LimitSettings, findings: &mut Findings) {
         ("limits.id_length", limits.id_length.into(), 1..=4096),
         ("limits.connections", limits.connections.into(), 1..=u64::MAX),
         ("limits.stream_window", limits.stream_window.into(), 1..=10_000),
+        (
+            "limits.concurrent_streams",
+            limits.concurrent_streams.into(),
+            1..=10_000,
+        ),
     ]);
     findings.lasting(&[
         ("limits.header_timeout", limits.header_timeout, SHORT..=LONG),
         ("limits.body_timeout", limits.body_timeout, SHORT..=LONG),
+        ("limits.ping_interval", limits.ping_interval, SHORT..=LONG),
+        ("limits.ping_timeout", limits.ping_timeout, SHORT..=LONG),
     ]);
 }
 

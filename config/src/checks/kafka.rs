@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Findings, SHORT, time_shown};
 use crate::kafka::{KafkaSettings, SaslMechanism, SecurityProtocol, SecuritySettings, TopicNames};
-use crate::telemetry::{LegacyBatchSettings, LogSettings};
+use crate::telemetry::LegacyBatchSettings;
 
 /// Characters of a topic's name that Kafka takes at the most.
 const LONGEST_TOPIC: usize = 249;
@@ -136,12 +136,6 @@ fn security(security: &SecuritySettings, findings: &mut Findings) {
 
 fn is_there(text: Option<&str>) -> bool {
     text.is_some_and(|text| !text.is_empty())
-}
-
-pub(super) fn log(log: &LogSettings, findings: &mut Findings) {
-    if log.level.trim().is_empty() {
-        findings.refuse(["log.level"], "is empty; write for example info");
-    }
 }
 
 pub(super) fn warnings(kafka: &KafkaSettings, batch: &LegacyBatchSettings) -> Vec<String> {

@@ -3,6 +3,7 @@
 mod edge;
 mod enricher;
 mod kafka;
+mod telemetry;
 
 use std::time::Duration;
 
@@ -12,11 +13,11 @@ use crate::forms::shown;
 
 /// Settings that can't be meant.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Contradiction {
+pub struct Contradiction {
     /// Keys concerned; the first that stands in the file is shown.
-    pub(crate) keys: Vec<&'static str>,
+    pub keys: Vec<&'static str>,
     /// What is wrong, and what to do.
-    pub(crate) what: String,
+    pub what: String,
 }
 
 /// Settings that can be checked as a whole.

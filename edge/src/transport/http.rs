@@ -12,7 +12,7 @@ use http::{Extensions, HeaderMap, Method, Uri};
 
 use super::content::format_of;
 use super::sender::sender;
-use super::{Context, answer};
+use super::{Context, answer, last_request};
 use crate::accounts::Account;
 use crate::body::{self, BodyLimits, PlainBody};
 use crate::ingest::Ingest;
@@ -84,7 +84,7 @@ async fn take_batch(context: &Context, request: Request) -> Result<Accepted, Ref
     let ingest = &*context.ingest;
     let account = ingest.accounts.open(Transport::Http);
     let (parts, body) = request.into_parts();
-    let (account, body, format) = read(ingest, account, &parts, body, context.batch_limits).await?;
+    let (account, body, format) = read(context, account, &parts, body, context.batch_limits).await?;
     let sender = sender(ingest, &parts.headers, &parts.extensions, Transport::Http);
     ingest.stage_batch(&sender, account, body, format).await?.await
 }
@@ -93,20 +93,24 @@ async fn take_chunk(context: &Context, request: Request) -> Result<Accepted, Ref
     let ingest = &*context.ingest;
     let account = ingest.accounts.open(Transport::Http);
     let (parts, body) = request.into_parts();
-    let (account, body, format) = read(ingest, account, &parts, body, context.replay_limits).await?;
+    let (account, body, format) = read(context, account, &parts, body, context.replay_limits).await?;
     let sender = sender(ingest, &parts.headers, &parts.extensions, Transport::Http);
     let (staging, _chunk_index) = ingest.stage_chunk(&sender, account, body, format).await?;
     staging.await
 }
 
 async fn read(
-    ingest: &Ingest,
+    context: &Context,
     account: Account,
     parts: &Parts,
     body: Body,
     limits: BodyLimits,
 ) -> Result<(Account, PlainBody, BodyFormat), Refusal> {
-    match try_read(ingest, &parts.headers, body, limits).await {
+    let read = tokio::select! {
+        read = try_read(&context.ingest, &parts.headers, body, limits) => read,
+        () = last_request::is_over(&context.shutdown) => Err(Refusal::shutting_down()),
+    };
+    match read {
         Ok((body, format)) => Ok((account, body, format)),
         Err(refusal) => {
             note_unread(&parts.extensions);

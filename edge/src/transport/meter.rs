@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tonic::Status;
 
+use super::framing::Framing;
 use super::status;
 use crate::budget::{Budget, Held};
 use crate::outcome::Refusal;
@@ -19,13 +20,15 @@ pub(super) struct StreamMeter(Arc<Mutex<Metered>>);
 
 struct Metered {
     held: Held,
+    framing: Framing,
     refusal: Option<Refusal>,
 }
 
 impl StreamMeter {
-    pub(super) fn new(budget: &Budget) -> Self {
+    pub(super) fn new(budget: &Budget, framing: Framing) -> Self {
         Self(Arc::new(Mutex::new(Metered {
             held: budget.hold(),
+            framing,
             refusal: None,
         })))
     }
@@ -40,9 +43,16 @@ impl StreamMeter {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).refusal.clone()
     }
 
-    fn take(&self, bytes: usize) -> Result<(), Status> {
+    /// Whether a message has begun to arrive and is not whole.
+    pub(super) fn is_inside_message(&self) -> bool {
+        let metered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        metered.framing.is_inside_message()
+    }
+
+    fn take(&self, data: &[u8]) -> Result<(), Status> {
         let mut metered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = metered.held.take(bytes);
+        metered.framing.pass(data);
+        let taken = metered.held.take(data.len());
         taken.map_err(|refusal| {
             let status = status::of(&refusal);
             metered.refusal = Some(refusal);
@@ -69,7 +79,7 @@ impl http_body::Body for MeteredBody {
                 Err(error) => return Some(Err(Status::from_error(error.into()))),
             };
             if let Some(data) = frame.data_ref()
-                && let Err(status) = self.meter.take(data.len())
+                && let Err(status) = self.meter.take(data)
             {
                 return Some(Err(status));
             }

@@ -4,10 +4,14 @@
 mod answer;
 mod content;
 mod cors;
+mod framing;
 mod grpc;
+mod health;
 mod http;
 mod incoming;
+mod last_request;
 mod meter;
+mod reflection;
 mod sender;
 mod status;
 
@@ -17,7 +21,7 @@ use ::http::header::HeaderName;
 use ::http::{HeaderMap, HeaderValue};
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
 use gosight_config::EdgeSettings;
@@ -29,6 +33,7 @@ use crate::body::BodyLimits;
 use crate::ingest::{Ingest, bytes};
 use crate::new_id::new_id;
 
+pub(crate) use self::last_request::LAST_REQUEST;
 pub(crate) use self::sender::Peer;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -87,8 +92,11 @@ pub(crate) fn router(context: &Arc<Context>, settings: &EdgeSettings) -> Router 
         .method_not_allowed_fallback(http::method_not_allowed)
         .with_state(Arc::clone(context))
         .merge(calls)
+        .merge(health::routes(context))
+        .merge(reflection::routes(&context.shutdown))
         .layer(cors::layer(&settings.cors))
         .layer(from_fn(name_request))
+        .layer(from_fn_with_state(context.shutdown.clone(), last_request::tell))
 }
 
 /// Every answer carries an id by which a person finds the request in the logs of whoever stands in between.

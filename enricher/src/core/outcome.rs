@@ -6,6 +6,8 @@ use bytes::Bytes;
 use gosight_schemas::{Origin, RejectCode};
 use uuid::Uuid;
 
+use super::clock::TimeChange;
+
 /// Everything that one staged record turns into.
 #[derive(Debug, Clone)]
 pub struct Processed {
@@ -17,6 +19,8 @@ pub struct Processed {
     pub session_key: Bytes,
     /// When the edge had read the batch, Unix ms.
     pub received_at: i64,
+    /// The trace that the batch belongs to, as W3C writes it.
+    pub traceparent: Option<String>,
     /// One outcome per event, in the order of the batch.
     pub outcomes: Vec<Outcome>,
 }
@@ -43,6 +47,10 @@ pub struct EventOutput {
     pub event_type: &'static str,
     /// The record's value: one JSON object.
     pub value: Bytes,
+    /// Whether its timestamp is not the client's own.
+    pub time_change: Option<TimeChange>,
+    /// Whether what was typed into a password field was removed.
+    pub is_masked: bool,
 }
 
 /// A record for the errors topic.
@@ -58,6 +66,8 @@ pub struct RejectOutput {
     pub attempt: u32,
     /// The record's value: one JSON object.
     pub value: Bytes,
+    /// Whether what was typed into a password field was removed from the original.
+    pub is_masked: bool,
 }
 
 /// A repeated event.

@@ -28,6 +28,8 @@ pub(super) fn base(settings: &KafkaSettings, client_id: &str) -> ClientConfig {
         .set("client.id", client_id)
         .set("message.max.bytes", MAX_RECORD_BYTES.to_string())
         .set("socket.keepalive.enable", "true")
+        // A topic that brokers make up has another number of partitions and other clocks than the contract's.
+        .set("allow.auto.create.topics", "false")
         // Brokers that come back are found within a second.
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "1000")
@@ -250,6 +252,7 @@ mod tests {
             &[
                 ("bootstrap.servers", "one:9092,two:9093"),
                 ("client.id", "edge"),
+                ("allow.auto.create.topics", "false"),
                 ("security.protocol", "sasl_ssl"),
                 ("ssl.ca.location", "/etc/ca.pem"),
                 ("ssl.certificate.location", "/etc/cert.pem"),
