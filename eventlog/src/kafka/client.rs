@@ -121,8 +121,6 @@ pub(super) fn lane_producer(settings: &KafkaSettings, client_id: &str, options: 
         // The next transaction meets CONCURRENT_TRANSACTIONS while the last one's markers are written, and sleeps so long.
         .set("retry.backoff.ms", "1")
         .set("retry.backoff.max.ms", "100")
-        // A transaction only asks whether any output failed; the others' reports would cost more than sending them.
-        .set("delivery.report.only.error", "true")
         .set("linger.ms", "1")
         .set("queue.buffering.max.kbytes", LANE_QUEUE_KBYTES.to_string())
         .set("queue.buffering.max.messages", "0");
@@ -323,7 +321,6 @@ mod tests {
                 ("enable.idempotence", "true"),
                 ("acks", "-1"),
                 ("partitioner", "murmur2_random"),
-                ("delivery.report.only.error", "true"),
                 ("retry.backoff.ms", "1"),
             ],
         );
