@@ -218,13 +218,7 @@ mod tests {
 /// # Errors
 /// The level is no filter.
 pub fn check_logs(settings: &LogSettings) -> Result<(), TelemetryError> {
-    match EnvFilter::try_new(&settings.level) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(TelemetryError::Filter {
-            level: settings.level.clone(),
-            reason: error.to_string(),
-        }),
-    }
+    parse_filter(&settings.level).map(drop)
 }
 
 #[cfg(test)]
