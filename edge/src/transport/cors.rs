@@ -1,9 +1,11 @@
-//! Cross-origin requests: any origin without credentials, or the origins of the configuration.
+//! Cross-origin requests: any origin, or the origins of the configuration, without credentials. Only a preflight allows them: browsers
+//! send every beacon with credentials, and drop one of JSON otherwise. No page can read an answer to a request with credentials, and
+//! the edge reads no cookies.
 
 use gosight_config::edge::CorsSettings;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Method};
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
 /// What a page may send.
 const ALLOWED: [&str; 10] = [
@@ -35,6 +37,9 @@ pub(super) fn layer(settings: &CorsSettings) -> CorsLayer {
     let exposed = [RETRY_AFTER].into_iter().chain(EXPOSED.map(HeaderName::from_static));
     CorsLayer::new()
         .allow_origin(origins(&settings.allowed_origins))
+        .allow_credentials(AllowCredentials::predicate(|_, request| {
+            request.method == Method::OPTIONS
+        }))
         .allow_methods([Method::GET, Method::POST])
         .allow_headers(allowed.collect::<Vec<_>>())
         .expose_headers(exposed.collect::<Vec<_>>())
@@ -43,7 +48,8 @@ pub(super) fn layer(settings: &CorsSettings) -> CorsLayer {
 
 fn origins(allowed: &[String]) -> AllowOrigin {
     if allowed.iter().any(|origin| origin == "*") {
-        return AllowOrigin::any();
+        // By its name: a preflight with credentials may not be answered with `*`.
+        return AllowOrigin::mirror_request();
     }
     // An origin that is no header value can't be sent by a browser either.
     AllowOrigin::list(allowed.iter().filter_map(|origin| HeaderValue::try_from(origin).ok()))
