@@ -24,9 +24,8 @@ services-stop: ## stop what `make services` started, and remove its data
 clients: ## install the clients that the tests send with: curl, Chromium, a Python with gRPC
 	deploy/services/clients.sh
 
-bench: ## measure: events/s and latency of acks, end to end on the embedded log
-	cargo build --release --workspace --bins
-	cargo bench -p gosight-tests
+bench: ## measure the edge, the enricher and `gosight dev`, beside bare baselines, on real services that it starts and stops itself
+	deploy/bench.sh
 
 fmt: ## format the code
 	cargo fmt --all

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::kafka::{KafkaSettings, Secret};
+use crate::restrictions::RestrictionSettings;
 use crate::telemetry::{LegacyBatchSettings, LogSettings, TracingSettings};
 
 /// The whole of `edge.yaml`.
@@ -28,6 +29,9 @@ pub struct EdgeSettings {
     pub keys: KeySettings,
     /// Token buckets of each project.
     pub rate_limit: RateLimitSettings,
+    /// What an operator stops or samples.
+    #[serde(deserialize_with = "crate::restrictions::list")]
+    pub restrictions: Vec<RestrictionSettings>,
     /// What one request may cost us.
     pub limits: LimitSettings,
     /// Cross-origin requests.
@@ -136,6 +140,18 @@ pub struct RateLimitSettings {
     pub events_per_second: u32,
     /// Events at once; at least `limits.events_per_batch`.
     pub events_burst: u32,
+    /// What becomes of `api_keys.rate_limit`.
+    pub per_key: PerKeyRate,
+}
+
+/// `rate_limit.per_key`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PerKeyRate {
+    /// Nothing: the project's buckets alone count.
+    Ignore,
+    /// Each key has a bucket of its own beside its project's.
+    Enforce,
 }
 
 /// `limits`
@@ -276,6 +292,7 @@ impl Default for RateLimitSettings {
             burst: 2_000,
             events_per_second: 50_000,
             events_burst: 100_000,
+            per_key: PerKeyRate::Ignore,
         }
     }
 }

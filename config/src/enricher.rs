@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Deserialize;
 
-use crate::kafka::KafkaSettings;
+use crate::kafka::{KafkaSettings, Secret};
 use crate::telemetry::{LegacyBatchSettings, LogSettings, TracingSettings};
 
 /// The whole of `enricher.yaml`.
@@ -26,6 +26,8 @@ pub struct EnricherSettings {
     pub dedupe: DedupeSettings,
     /// What a valid event is.
     pub validation: ValidationSettings,
+    /// Clients whose clocks are wrong.
+    pub clock: ClockSettings,
     /// Country and city.
     pub geoip: GeoipSettings,
     /// Browser, operating system, device.
@@ -106,9 +108,11 @@ pub struct ValidationSettings {
     pub max_event: ByteSize,
     /// Bytes of a session id, user id or event id.
     pub max_id_length: u32,
-    /// Bytes of a URL, title or other text of the page.
+    /// Bytes of a URL, title or other text of the page, and of a custom event's property.
     #[serde(deserialize_with = "crate::forms::size")]
     pub max_text: ByteSize,
+    /// Properties of one custom event.
+    pub max_properties: u32,
     /// What becomes of an event whose type is not in the catalogue.
     pub unknown_types: UnknownTypes,
     /// An event may be ahead of its receipt by so much.
@@ -135,12 +139,59 @@ pub enum UnknownTypes {
     Pass,
 }
 
+/// `clock`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClockSettings {
+    /// Whether timestamps are corrected by what a batch's `sent_at` tells of the client's clock.
+    pub correction: ClockCorrection,
+    /// A clock that differs by no more than this is right: so long may a batch be under way.
+    #[serde(deserialize_with = "crate::forms::duration")]
+    pub tolerance: Duration,
+    /// What becomes of a timestamp beyond `validation.max_future` and `validation.max_age`.
+    pub out_of_range: OutOfRange,
+}
+
+/// `clock.correction`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockCorrection {
+    /// By the difference between the batch's `sent_at` and its receipt.
+    SentAt,
+    /// Not at all.
+    Off,
+}
+
+/// `clock.out_of_range`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutOfRange {
+    /// The event goes to the errors topic.
+    Reject,
+    /// It becomes the nearest time that is allowed.
+    Clamp,
+}
+
 /// `geoip`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GeoipSettings {
-    /// A GeoLite2-City or GeoIP2-City file (.mmdb). Empty: no look-ups, country and city stay empty.
+    /// A city file (.mmdb). Empty: none but those of `databases`.
     pub database_path: PathBuf,
+    /// More of them, asked in their order: for example one for IPv4 and one for IPv6.
+    #[serde(deserialize_with = "crate::forms::paths_or_commas")]
+    pub databases: Vec<PathBuf>,
+    /// How often the files are looked at for changes.
+    #[serde(deserialize_with = "crate::forms::duration")]
+    pub check_interval: Duration,
+}
+
+impl GeoipSettings {
+    /// Every file that is configured, in the order in which they are asked.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let single = Some(&self.database_path).filter(|path| !path.as_os_str().is_empty());
+        single.into_iter().chain(&self.databases).cloned().collect()
+    }
 }
 
 /// `user_agent`
@@ -155,16 +206,24 @@ pub struct UserAgentSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PrivacySettings {
-    /// What becomes of the client's address on raw and errors where the project asks for privacy.
-    pub anonymized_ip: AnonymizedIp,
+    /// What becomes of every client's address on raw and errors.
+    pub ip: IpPrivacy,
+    /// What becomes of it at the least where the project asks for privacy; not `none`.
+    pub anonymized_ip: IpPrivacy,
+    /// The key of `hash`.
+    pub hash_key: Secret,
 }
 
-/// `privacy.anonymized_ip`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// `privacy.ip` and `privacy.anonymized_ip`, from the least private to the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum AnonymizedIp {
+pub enum IpPrivacy {
+    /// It leaves as it is.
+    None,
     /// The last octet of an IPv4 address and the last 80 bits of an IPv6 address become zero.
     Truncate,
+    /// It becomes a keyed hash, another one in each project.
+    Hash,
     /// It is left out.
     Remove,
 }
@@ -216,6 +275,7 @@ impl Default for ValidationSettings {
             max_event: ByteSize::mib(1),
             max_id_length: 256,
             max_text: ByteSize::kib(8),
+            max_properties: 256,
             unknown_types: UnknownTypes::Reject,
             max_future: Duration::from_secs(86_400),
             max_age: Duration::from_secs(365 * 86_400),
@@ -231,10 +291,32 @@ impl Default for UserAgentSettings {
     }
 }
 
+impl Default for ClockSettings {
+    fn default() -> Self {
+        Self {
+            correction: ClockCorrection::SentAt,
+            tolerance: Duration::from_secs(10),
+            out_of_range: OutOfRange::Reject,
+        }
+    }
+}
+
+impl Default for GeoipSettings {
+    fn default() -> Self {
+        Self {
+            database_path: PathBuf::new(),
+            databases: Vec::new(),
+            check_interval: Duration::from_secs(5),
+        }
+    }
+}
+
 impl Default for PrivacySettings {
     fn default() -> Self {
         Self {
-            anonymized_ip: AnonymizedIp::Truncate,
+            ip: IpPrivacy::None,
+            anonymized_ip: IpPrivacy::Truncate,
+            hash_key: Secret::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -93,6 +94,11 @@ pub(crate) fn list_or_commas<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
         }
     }
     deserializer.deserialize_any(ListOrCommas)
+}
+
+/// [`list_or_commas`] of files.
+pub(crate) fn paths_or_commas<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+    Ok(list_or_commas(deserializer)?.into_iter().map(PathBuf::from).collect())
 }
 
 fn split(text: &str) -> impl Iterator<Item = String> {

@@ -15,7 +15,9 @@ pub mod kafka;
 mod load;
 mod nearest;
 mod read;
+pub mod restrictions;
 pub mod telemetry;
+mod values;
 
 pub use checks::Contradiction;
 pub use edge::EdgeSettings;

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::checks::{Check, Contradiction};
 use crate::document::{Document, Node};
 use crate::errors::{ConfigErrors, Fault};
+use crate::values::Values;
 use crate::{EdgeSettings, EnricherSettings, read};
 
 /// A configuration is a few kilobytes; who names a larger file named the wrong one.
@@ -60,6 +61,14 @@ pub struct Loaded<S> {
     pub settings: S,
     /// For example keys that are accepted and ignored; to be logged at start.
     pub warnings: Vec<String>,
+    values: Values,
+}
+
+impl<S> Loaded<S> {
+    /// The keys whose values are written in another way than there, in alphabetical order.
+    pub fn differing_keys<'a>(&'a self, other: &'a Self) -> Vec<&'a str> {
+        self.values.differing(&other.values)
+    }
 }
 
 impl EdgeSettings {
@@ -153,6 +162,7 @@ fn settings<S: DeserializeOwned + Check>(
         Some(settings) if faults.is_empty() => Ok(Loaded {
             warnings: settings.warnings(),
             settings,
+            values: Values::of(&root, &reference.root),
         }),
         _ => Err(faults),
     }

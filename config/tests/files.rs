@@ -619,6 +619,39 @@ fn contradictions_of_the_enricher_are_refused() {
                 &["my.yaml:2:11: dedupe.window = `0s`: is out of bounds"],
             ),
             (
+                "clock:\n  tolerance: 0s\n",
+                &["my.yaml:2:14: clock.tolerance = `0s`: is out of bounds"],
+            ),
+            (
+                "clock:\n  out_of_range: drop\n",
+                &["my.yaml:2:17: clock.out_of_range = `drop`: ", "reject, clamp"],
+            ),
+            (
+                "geoip:\n  database_path: /a\n  databases: [b, c, d, e, f, g, h, i]\n",
+                &["my.yaml:3:14: geoip.databases", "at most 8"],
+            ),
+            (
+                "privacy:\n  anonymized_ip: none\n",
+                &[
+                    "my.yaml:2:18: privacy.anonymized_ip = `none`: ",
+                    "truncate, hash or remove",
+                ],
+            ),
+            (
+                "privacy:\n  ip: hash\n  hash_key: too-short\n",
+                &[
+                    "my.yaml:3:13: privacy.hash_key (a secret, not shown): ",
+                    "at least 16 random ones",
+                ],
+            ),
+            (
+                "privacy:\n  anonymized_ip: hash\n",
+                &[
+                    "my.yaml:2:18: privacy.anonymized_ip = `hash`: ",
+                    "privacy.hash_key is shorter",
+                ],
+            ),
+            (
                 "user_agent:\n  cache_entries: 0\n",
                 &["my.yaml:2:18: user_agent.cache_entries = `0`: "],
             ),

@@ -62,11 +62,20 @@ fn addresses_come_from_the_environment() {
     let debug = format!("{edge:?}");
     assert!(!debug.contains("- c") && !debug.contains("u:p@db"), "{debug}");
 
-    let enricher_only = [("GEOIP_DATABASE", "/data/city.mmdb"), ("INSTANCE_ID", "pod-7")];
+    let enricher_only = [
+        ("GEOIP_DATABASE", "/data/city.mmdb"),
+        ("GEOIP_DATABASES", "/data/four.mmdb, /data/six.mmdb"),
+        ("IP_HASH_KEY", "0123456789abcdef"),
+        ("INSTANCE_ID", "pod-7"),
+    ];
     let enricher = shipped_enricher(&[&shared[..], &enricher_only].concat()).unwrap();
     assert_eq!(enricher.kafka.brokers, ["one:9092", "two:9092"]);
     assert_eq!(enricher.server.admin_port, 3);
     assert_eq!(enricher.geoip.database_path, Path::new("/data/city.mmdb"));
+    let files = ["/data/city.mmdb", "/data/four.mmdb", "/data/six.mmdb"].map(Into::into);
+    assert_eq!(enricher.geoip.files(), files);
+    assert_eq!(enricher.privacy.hash_key.reveal(), "0123456789abcdef");
+    assert!(!format!("{enricher:?}").contains("0123456789abcdef"));
     assert_eq!(enricher.consumer.instance_id, "pod-7");
 }
 

@@ -11,7 +11,7 @@ use gosight_schemas::Transport;
 use metrics::{Counter, Histogram, counter, histogram};
 
 use crate::client::Client;
-use crate::outcome::{Accepted, Reason, Refusal};
+use crate::outcome::{Accepted, DROPPED, Reason, Refusal};
 
 /// Outcome of what is durable on the log.
 const ACCEPTED: &str = "accepted";
@@ -33,6 +33,7 @@ pub(crate) struct Accounts {
 struct Meters {
     accepted: Tally,
     abandoned: Tally,
+    dropped: Tally,
     /// In the order of `Reason::ALL`.
     refused: Vec<Tally>,
     ack_seconds: Histogram,
@@ -104,6 +105,7 @@ impl Meters {
         Self {
             accepted: Tally::new(transport, ACCEPTED),
             abandoned: Tally::new(transport, ABANDONED),
+            dropped: Tally::new(transport, DROPPED),
             refused: Reason::ALL
                 .iter()
                 .map(|reason| Tally::new(transport, reason.name()))
@@ -160,11 +162,22 @@ impl Account {
         self.appended_for();
         self.span.note("events", i64::from(self.events));
         if self.span.is_kept() {
-            self.span.note("receipt", accepted.receipt());
+            if let Some(receipt) = accepted.receipt() {
+                self.span.note("receipt", receipt);
+            }
         }
         let meters = self.accounts.meters(self.transport);
         meters.accepted.add(self.events, self.bytes);
         meters.ack_seconds.record(self.body_read.elapsed());
+    }
+
+    /// A restriction drops it.
+    pub(crate) fn dropped(mut self) {
+        self.settled = true;
+        self.accounts
+            .meters(self.transport)
+            .dropped
+            .add(self.events, self.bytes);
     }
 
     /// It is refused; hands back the refusal with its events named.

@@ -9,24 +9,28 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use gosight_config::EdgeSettings;
-use gosight_eventlog::{AppendError, Durable, EventLog, NewRecord};
+use gosight_eventlog::{AppendError, Durable, EventLog, NewRecord, Position};
 use gosight_schemas::{BodyFormat, RawBatch, Transport, encode_raw_batch, topics};
 use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::accounts::{Account, Accounts};
-use crate::admission::{Grant, KeyDirectory, Limiter};
+use crate::admission::{self, Grant, KeyDirectory, Limiter};
 use crate::body::PlainBody;
 use crate::budget::{Budget, Held};
 use crate::client::Client;
 use crate::envelope::{self, Envelope, EnvelopeLimits};
-use crate::outcome::{Accepted, Outcome, Reason, Refusal};
+use crate::live::Live;
+use crate::new_id::new_id;
+use crate::outcome::{Accepted, Fate, Outcome, Reason, Refusal};
 use crate::replay::{self, Chunk, ReplayLimits};
+use crate::restrictions::{Ruling, Subject};
 
 /// What every transport hands its requests to.
 pub(crate) struct Ingest {
     keys: KeyDirectory,
     limiter: Arc<dyn Limiter>,
+    live: Live,
     log: Arc<dyn EventLog>,
     staging: Destination,
     replay: Destination,
@@ -58,7 +62,28 @@ pub(crate) struct Sender {
 /// rest happens in the background, so that the books tell what became of the record.
 pub(crate) struct Staging(Option<OnTheWay>);
 
-struct OnTheWay {
+/// What becomes of a batch or chunk that is not refused.
+enum Admitted {
+    Record(NewRecord),
+    /// A restriction drops it.
+    Dropped,
+}
+
+/// What a body says of itself, as far as admission asks.
+struct Contents<'a> {
+    project_key: Option<&'a str>,
+    /// Empty where there is none.
+    session_id: &'a str,
+    events: u32,
+    bytes: &'a [u8],
+}
+
+enum OnTheWay {
+    Record(ToBeDurable),
+    Dropped(Uuid),
+}
+
+struct ToBeDurable {
     durable: Durable,
     account: Account,
     batch_id: Uuid,
@@ -72,6 +97,7 @@ impl Ingest {
     pub(crate) fn new(
         keys: KeyDirectory,
         limiter: Arc<dyn Limiter>,
+        live: Live,
         log: Arc<dyn EventLog>,
         settings: &EdgeSettings,
     ) -> Self {
@@ -80,6 +106,7 @@ impl Ingest {
         Self {
             keys,
             limiter,
+            live,
             log,
             staging: Destination {
                 topic: settings.kafka.topics.staging.as_str().into(),
@@ -119,7 +146,7 @@ impl Ingest {
             .batch_record(sender, &mut account, &body.bytes, format, received_at)
             .await
         {
-            Ok((record, batch_id, events)) => Ok(self.append(record, account, batch_id, events, body.held)),
+            Ok((admitted, batch_id, events)) => Ok(self.append(admitted, account, batch_id, events, body.held)),
             Err(refusal) => Err(account.refuse(refusal)),
         }
     }
@@ -141,9 +168,9 @@ impl Ingest {
             Ok(chunk) => chunk,
             Err(refusal) => return Err(account.refuse(refusal)),
         };
-        match self.chunk_record(sender, &chunk).await {
-            Ok(record) => Ok((
-                self.append(record, account, Uuid::now_v7(), 0, body.held),
+        match self.chunk_record(sender, &chunk, &body.bytes).await {
+            Ok(admitted) => Ok((
+                self.append(admitted, account, new_id(), 0, body.held),
                 chunk.chunk_index,
             )),
             Err(refusal) => Err(account.refuse(refusal)),
@@ -157,12 +184,20 @@ impl Ingest {
         body: &Bytes,
         format: BodyFormat,
         received_at: i64,
-    ) -> Result<(NewRecord, Uuid, u32), Refusal> {
+    ) -> Result<(Admitted, Uuid, u32), Refusal> {
         let envelope = envelope::read(body, format, self.envelope_limits)?;
         let events = envelope.events;
         account.of_events(events);
-        let grant = self.admit(sender, envelope.project_key.as_deref(), events).await?;
-        let batch_id = Uuid::now_v7();
+        let batch_id = new_id();
+        let contents = Contents {
+            project_key: envelope.project_key.as_deref(),
+            session_id: &envelope.session_id,
+            events,
+            bytes: body,
+        };
+        let Some(grant) = self.admit(sender, contents).await? else {
+            return Ok((Admitted::Dropped, batch_id, events));
+        };
         let (key, mut batch) = raw_batch(sender, &grant, envelope, batch_id, received_at, body.clone(), format);
         batch.traceparent = account.traceparent(&sender.client);
         let value = encode_raw_batch(&batch).map_err(|error| {
@@ -173,10 +208,10 @@ impl Ingest {
             )
         })?;
         let record = self.staging.record(key.into(), value.into())?;
-        Ok((record, batch_id, events))
+        Ok((Admitted::Record(record), batch_id, events))
     }
 
-    async fn chunk_record(&self, sender: &Sender, chunk: &Chunk) -> Result<NewRecord, Refusal> {
+    async fn chunk_record(&self, sender: &Sender, chunk: &Chunk, body: &Bytes) -> Result<Admitted, Refusal> {
         let session_id = match (sender.session_id.as_deref(), chunk.session_id.as_deref()) {
             (Some(named), Some(other)) if named != other => {
                 return Err(Refusal::new(
@@ -202,31 +237,66 @@ impl Ingest {
                 ),
             ));
         }
-        let grant = self.admit(sender, chunk.project_key.as_deref(), 0).await?;
+        let contents = Contents {
+            project_key: chunk.project_key.as_deref(),
+            session_id,
+            events: 0,
+            bytes: body,
+        };
+        let Some(grant) = self.admit(sender, contents).await? else {
+            return Ok(Admitted::Dropped);
+        };
         let value = chunk.record_value(&grant.project_id, session_id);
-        self.replay.record(Bytes::copy_from_slice(session_id.as_bytes()), value)
+        let record = self
+            .replay
+            .record(Bytes::copy_from_slice(session_id.as_bytes()), value)?;
+        Ok(Admitted::Record(record))
     }
 
-    async fn admit(&self, sender: &Sender, body_key: Option<&str>, events: u32) -> Result<Grant, Refusal> {
-        let key = choose_key(&sender.key, body_key)?;
+    /// What the key allows; `None` where a restriction drops the batch. What is restricted takes nothing from the buckets.
+    async fn admit(&self, sender: &Sender, contents: Contents<'_>) -> Result<Option<Grant>, Refusal> {
+        let key = choose_key(&sender.key, contents.project_key)?;
         if key.len() > self.key_length && key.chars().count() > self.key_length {
             return Err(Refusal::invalid_key());
         }
         let grant = self.keys.look_up(key).await?;
-        self.limiter.admit(&grant.project_id, events).await?;
-        Ok(grant)
+        let subject = Subject {
+            project_id: &grant.project_id,
+            key_id: &grant.key_id,
+            key,
+            origin: sender.client.origin.as_deref(),
+            session_id: contents.session_id,
+            body: contents.bytes,
+            events_this_minute: 0,
+        };
+        let per_key = {
+            let live = self.live.load();
+            match live.restrictions.apply(subject, contents.events)? {
+                Ruling::Passes => live.rate_limit.per_key,
+                Ruling::Dropped => return Ok(None),
+            }
+        };
+        admission::admit(&*self.limiter, per_key, &grant, contents.events).await?;
+        Ok(Some(grant))
     }
 
-    fn append(&self, record: NewRecord, mut account: Account, batch_id: Uuid, events: u32, held: Held) -> Staging {
+    fn append(&self, admitted: Admitted, mut account: Account, batch_id: Uuid, events: u32, held: Held) -> Staging {
+        let record = match admitted {
+            Admitted::Record(record) => record,
+            Admitted::Dropped => {
+                account.dropped();
+                return Staging(Some(OnTheWay::Dropped(batch_id)));
+            }
+        };
         account.appended();
-        Staging(Some(OnTheWay {
+        Staging(Some(OnTheWay::Record(ToBeDurable {
             durable: self.log.append(record),
             account,
             batch_id,
             events,
             held,
             accounts: Arc::clone(&self.accounts),
-        }))
+        })))
     }
 }
 
@@ -302,15 +372,15 @@ fn raw_batch(
     (key, batch)
 }
 
-impl OnTheWay {
-    fn settle(self, result: Result<gosight_eventlog::Position, AppendError>) -> Outcome {
+impl ToBeDurable {
+    fn settle(self, result: Result<Position, AppendError>) -> Outcome {
         drop(self.held);
         match result {
             Ok(position) => {
                 let accepted = Accepted {
                     events: self.events,
                     batch_id: self.batch_id,
-                    position,
+                    fate: Fate::Staged(position),
                 };
                 self.account.accept(&accepted);
                 Ok(accepted)
@@ -328,14 +398,19 @@ impl Future for Staging {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        let Some(on_the_way) = &mut self.0 else {
-            return Poll::Pending;
-        };
-        let Poll::Ready(result) = on_the_way.durable.as_mut().poll(cx) else {
-            return Poll::Pending;
-        };
         match self.0.take() {
-            Some(on_the_way) => Poll::Ready(on_the_way.settle(result)),
+            Some(OnTheWay::Dropped(batch_id)) => Poll::Ready(Ok(Accepted {
+                events: 0,
+                batch_id,
+                fate: Fate::Dropped,
+            })),
+            Some(OnTheWay::Record(mut record)) => match record.durable.as_mut().poll(cx) {
+                Poll::Ready(result) => Poll::Ready(record.settle(result)),
+                Poll::Pending => {
+                    self.0 = Some(OnTheWay::Record(record));
+                    Poll::Pending
+                }
+            },
             None => Poll::Pending,
         }
     }
@@ -343,11 +418,13 @@ impl Future for Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        let Some(mut on_the_way) = self.0.take() else { return };
+        let Some(OnTheWay::Record(mut record)) = self.0.take() else {
+            return;
+        };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                let result = on_the_way.durable.as_mut().await;
-                let _ = on_the_way.settle(result);
+                let result = record.durable.as_mut().await;
+                let _ = record.settle(result);
             });
         }
     }

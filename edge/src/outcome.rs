@@ -10,21 +10,46 @@ use http::StatusCode;
 use tonic::Code;
 use uuid::Uuid;
 
-/// A batch or chunk that is durable on the log.
+use crate::quota::Quota;
+
+/// The outcome of what a restriction drops: metric label and `X-GoSight-Reason`.
+pub(crate) const DROPPED: &str = "dropped";
+
+/// A batch or chunk that is answered as success: it is durable on the log, or an operator's restriction dropped it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// Events staged; 0 for a replay chunk and for an empty batch.
+    /// Events staged; 0 for a replay chunk, for an empty batch and for one that was dropped.
     pub events: u32,
     /// The edge's id of it.
     pub batch_id: Uuid,
-    /// Where it stands.
-    pub position: Position,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of a batch or chunk that is answered as success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It is durable, at this place.
+    Staged(Position),
+    /// A restriction keeps it out of the log.
+    Dropped,
 }
 
 impl Accepted {
-    /// The receipt that the sender gets: `topic:partition:offset;batch_id=UUID`.
-    pub fn receipt(&self) -> String {
-        format!("{};batch_id={}", self.position, self.batch_id)
+    /// The receipt that the sender gets: `topic:partition:offset;batch_id=UUID`; none for what was dropped.
+    pub fn receipt(&self) -> Option<String> {
+        match &self.fate {
+            Fate::Staged(position) => Some(format!("{position};batch_id={}", self.batch_id)),
+            Fate::Dropped => None,
+        }
+    }
+
+    /// What the answer names in the place of a refusal's reason: `dropped`, where a restriction dropped it.
+    pub fn reason_name(&self) -> Option<&'static str> {
+        match self.fate {
+            Fate::Staged(_) => None,
+            Fate::Dropped => Some(DROPPED),
+        }
     }
 }
 
@@ -38,6 +63,7 @@ pub struct Refusal {
     message: Cow<'static, str>,
     events: u32,
     retry_after: Option<Duration>,
+    quotas: Vec<Quota>,
 }
 
 /// Whether the same request may succeed later.
@@ -113,9 +139,11 @@ reasons! {
     KeyConflict => "key_conflict", BAD_REQUEST, InvalidArgument, Retry::Never, Ack;
     /// A valid key whose permissions do not include `ingest`.
     KeyNotPermitted => "key_not_permitted", FORBIDDEN, PermissionDenied, Retry::Never, Status;
+    /// An operator's restriction refuses it.
+    Restricted => "restricted", FORBIDDEN, PermissionDenied, Retry::Never, Ack;
     /// The key could not be checked, because no store of keys answered.
     KeysUnavailable => "keys_unavailable", SERVICE_UNAVAILABLE, Unavailable, ONE_SECOND, Ack;
-    /// The project's token bucket of requests or of events is empty.
+    /// A token bucket of the project, or the key's own, is empty.
     RateLimited => "rate_limited", TOO_MANY_REQUESTS, ResourceExhausted, ONE_SECOND, Ack;
     /// The body is no JSON.
     InvalidJson => "invalid_json", BAD_REQUEST, InvalidArgument, Retry::Never, Ack;
@@ -175,6 +203,7 @@ impl Refusal {
                 Retry::Never => None,
                 Retry::After(delay) => Some(delay),
             },
+            quotas: Vec::new(),
         }
     }
 
@@ -227,6 +256,18 @@ impl Refusal {
     pub fn of_events(mut self, events: u32) -> Self {
         self.events = events;
         self
+    }
+
+    /// Says what is left of the buckets that refused it.
+    #[must_use]
+    pub(crate) fn with_quotas(mut self, quotas: Vec<Quota>) -> Self {
+        self.quotas = quotas;
+        self
+    }
+
+    /// The buckets that refused it; empty for other reasons.
+    pub(crate) fn quotas(&self) -> &[Quota] {
+        &self.quotas
     }
 
     /// The reason, from the closed list.

@@ -26,6 +26,7 @@ use tower::ServiceExt;
 use crate::admission::{KeyDirectory, Limiter};
 use crate::closing;
 use crate::ingest::{Ingest, bytes};
+use crate::live::Live;
 use crate::protocol::{self, Protocol};
 use crate::socket::{Socket, UnreadBody};
 use crate::tls::{Stream, Tls};
@@ -46,6 +47,8 @@ pub struct EdgeParts {
     pub keys: KeyDirectory,
     /// How much.
     pub limiter: Arc<dyn Limiter>,
+    /// The settings that change while the edge runs; the limiter reads the same.
+    pub live: Live,
     /// Where batches go.
     pub log: Arc<dyn EventLog>,
     /// What the log is called in readiness: `kafka` or `log`.
@@ -95,11 +98,15 @@ pub async fn serve(parts: EdgeParts, listeners: Listeners, shutdown: Shutdown) -
         Arc::clone(&parts.limiter),
         parts.readiness.latch("limiter"),
     ));
+    background.spawn(watch_restrictions(
+        parts.live.clone(),
+        parts.readiness.latch("restrictions"),
+    ));
     let usage = tokio::spawn({
         let (keys, shutdown) = (keys.clone(), shutdown.clone());
         async move { keys.write_usage(shutdown).await }
     });
-    let ingest = Arc::new(Ingest::new(parts.keys, parts.limiter, parts.log, settings));
+    let ingest = Arc::new(Ingest::new(parts.keys, parts.limiter, parts.live, parts.log, settings));
     background.spawn(measure_budget(Arc::clone(&ingest)));
     let stopping = Shutdown::new();
     background.spawn(leave_balancer(
@@ -327,6 +334,16 @@ async fn watch_limiter(limiter: Arc<dyn Limiter>, latch: Latch) {
     loop {
         probes.tick().await;
         show(&latch, limiter.degradation());
+    }
+}
+
+/// Says what an operator has stopped or sampled, and how often.
+async fn watch_restrictions(live: Live, latch: Latch) {
+    let mut probes = probes();
+    loop {
+        probes.tick().await;
+        let shown = live.load().restrictions.shown();
+        show(&latch, shown.map(Cow::Owned));
     }
 }
 

@@ -16,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
 const RUN: Duration = Duration::from_secs(3);
+/// What is promised for two edges is promised for so long.
+const LONG_RUN: Duration = Duration::from_secs(30);
 
 /// Counts what was admitted.
 #[derive(Default)]
@@ -25,14 +27,14 @@ struct Admitted {
 }
 
 /// Offers a request of `events` events at every interval, for the time of a run.
-async fn offer(limiter: &dyn Limiter, project: &str, events: u32, every: Duration, admitted: &Admitted) {
+async fn offer(limiter: &dyn Limiter, project: &str, events: u32, every: Duration, run: Duration, admitted: &Admitted) {
     let begun = Instant::now();
     let mut sent: u32 = 0;
     // A limiter that stalls must fail the test, not hold it.
-    let give_up = RUN * 3;
-    while begun.elapsed() < RUN {
+    let give_up = run * 3;
+    while begun.elapsed() < run {
         // Catching up where the machine was busy: the offer stays what it should be.
-        while every * sent <= begun.elapsed().min(RUN) {
+        while every * sent <= begun.elapsed().min(run) {
             assert!(begun.elapsed() < give_up, "{sent} requests took {:?}", begun.elapsed());
             sent += 1;
             if limiter.admit(project, events).await.is_ok() {
@@ -54,18 +56,18 @@ async fn two_edges(settings: &RateLimitSettings, events: u32, every: Duration) -
     let admitted = Admitted::default();
     let begun = Instant::now();
     tokio::join!(
-        offer(&edges[0], &project, events, every, &admitted),
-        offer(&edges[1], &project, events, every, &admitted),
+        offer(&edges[0], &project, events, every, LONG_RUN, &admitted),
+        offer(&edges[1], &project, events, every, LONG_RUN, &admitted),
     );
     let seconds = begun.elapsed().as_secs_f64();
     assert!(edges.iter().all(|edge| edge.degradation().is_none()));
     (admitted, seconds)
 }
 
-fn assert_within(admitted: u64, rate: u32, burst: u32, seconds: f64) {
+fn assert_within(admitted: u64, rate: u32, burst: u32, seconds: f64, run: Duration) {
     let (admitted, rate, burst) = (admitted as f64, f64::from(rate), f64::from(burst));
     let most = rate * seconds + burst + 2.0 * 0.1 * rate;
-    let least = 0.95 * (rate * RUN.as_secs_f64() + burst);
+    let least = 0.95 * (rate * run.as_secs_f64() + burst);
     assert!(admitted <= most, "{admitted} of at most {most}");
     assert!(admitted >= least, "{admitted} of at least {least}");
 }
@@ -78,7 +80,7 @@ async fn two_edges_share_the_requests_of_a_project() {
         ..RateLimitSettings::default()
     };
     let (admitted, seconds) = two_edges(&settings, 1, Duration::from_millis(1)).await;
-    assert_within(admitted.requests.load(Ordering::Relaxed), 1_000, 500, seconds);
+    assert_within(admitted.requests.load(Ordering::Relaxed), 1_000, 500, seconds, LONG_RUN);
 }
 
 #[tokio::test]
@@ -89,7 +91,7 @@ async fn two_edges_share_the_events_of_a_project() {
         ..RateLimitSettings::default()
     };
     let (admitted, seconds) = two_edges(&settings, 10, Duration::from_millis(2)).await;
-    assert_within(admitted.events.load(Ordering::Relaxed), 5_000, 2_000, seconds);
+    assert_within(admitted.events.load(Ordering::Relaxed), 5_000, 2_000, seconds, LONG_RUN);
 }
 
 #[tokio::test]
@@ -99,6 +101,7 @@ async fn a_batch_as_large_as_the_burst_is_admitted_and_the_refusal_after_it_says
         burst: 100,
         events_per_second: 1_000,
         events_burst: 1_000,
+        ..RateLimitSettings::default()
     };
     let limiter = RedisLimiter::connect(&redis(), &settings).unwrap();
     let project = Uuid::new_v4().to_string();
@@ -125,7 +128,7 @@ async fn the_state_in_redis_ends_by_itself_and_damage_begins_anew() {
         &["HSET", "", "requests", "many", "at", "nan", "events", "-5"][..],
     ] {
         let project = Uuid::new_v4().to_string();
-        let name = format!("gosight:limit:v1:{project}");
+        let name = format!("gosight:limit:v2:{project}");
         let mut command = redis::cmd(damage[0]);
         command.arg(&name).arg(&damage[2..]);
         command.query_async::<redis::Value>(&mut redis_side).await.unwrap();
@@ -171,12 +174,13 @@ async fn a_redis_that_never_answers_stalls_nobody_and_the_limit_holds_in_process
     let project = Uuid::new_v4().to_string();
     let admitted = Admitted::default();
     let begun = Instant::now();
-    offer(&limiter, &project, 1, Duration::from_micros(500), &admitted).await;
+    offer(&limiter, &project, 1, Duration::from_micros(500), RUN, &admitted).await;
     assert_within(
         admitted.requests.load(Ordering::Relaxed),
         1_000,
         100,
         begun.elapsed().as_secs_f64(),
+        RUN,
     );
     assert!(limiter.degradation().unwrap().contains("redis"));
 
@@ -211,7 +215,7 @@ async fn a_redis_that_goes_and_comes_back_is_used_again() {
     let project = Uuid::new_v4().to_string();
     assert_eq!(limiter.admit(&project, 1).await, Ok(()));
     let known: bool = redis::cmd("EXISTS")
-        .arg(format!("gosight:limit:v1:{project}"))
+        .arg(format!("gosight:limit:v2:{project}"))
         .query_async(&mut redis_connection().await)
         .await
         .unwrap();
@@ -228,12 +232,13 @@ async fn in_process_the_bound_is_the_rate_and_one_burst() {
     let limiter = LocalLimiter::new(&settings);
     let admitted = Admitted::default();
     let begun = Instant::now();
-    offer(&limiter, "project", 1, Duration::from_micros(500), &admitted).await;
+    offer(&limiter, "project", 1, Duration::from_micros(500), RUN, &admitted).await;
     assert_within(
         admitted.requests.load(Ordering::Relaxed),
         1_000,
         100,
         begun.elapsed().as_secs_f64(),
+        RUN,
     );
 }
 
@@ -274,4 +279,27 @@ impl Proxy {
     fn mend(&self) {
         self.is_open.send_replace(true);
     }
+}
+
+#[tokio::test]
+async fn two_edges_share_the_bucket_of_a_key_and_what_its_project_refuses_comes_back() {
+    let settings = RateLimitSettings::default();
+    let edges = [
+        RedisLimiter::connect(&redis(), &settings).unwrap(),
+        RedisLimiter::connect(&redis(), &settings).unwrap(),
+    ];
+    let key = Uuid::new_v4().to_string();
+    let begun = Instant::now();
+    let mut admitted = 0_u64;
+    for turn in 0..200 {
+        if edges[turn % 2].admit_key(&key, 60).await.is_ok() {
+            admitted += 1;
+        }
+    }
+    let most = 60 + begun.elapsed().as_secs() + 1;
+    assert!((60..=most).contains(&admitted), "{admitted} of {most}");
+    let refusal = edges[0].admit_key(&key, 60).await.unwrap_err();
+    assert!(refusal.retry_after().unwrap() <= Duration::from_secs(2), "{refusal:?}");
+    edges[0].give_back(&key, 60);
+    assert_eq!(edges[0].admit_key(&key, 60).await, Ok(()));
 }

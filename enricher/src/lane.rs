@@ -10,6 +10,7 @@ use gosight_lifecycle::{Latch, Shutdown};
 use crate::EnricherParts;
 use crate::breaker::Breaker;
 use crate::core::Assets;
+use crate::geo_files::LiveGeo;
 use crate::outputs::{Counts, OutputTopics, outputs_of};
 use crate::partitions::{OutOfOrder, Partitions};
 use crate::prime::primed_window;
@@ -17,6 +18,12 @@ use crate::topic_limits::{NoSmaller, tightened};
 
 /// Windows that are read at the same time when several partitions come at once.
 const PRIMED_AT_ONCE: usize = 4;
+/// So many transactions that were aborted one after the other are no coincidence: the lane does not work.
+const ABORTS_IN_A_ROW: u32 = 3;
+/// Before a transaction is tried again, so that a lasting cause does not keep the brokers and the log lines busy: after the first
+/// abort, and twice as long after each further one, up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LAST_PAUSE: Duration = Duration::from_secs(2);
 /// A lane that has been given no partition for so long is ready all the same: there are more lanes than partitions.
 const READY_WITHOUT_PARTITIONS: Duration = Duration::from_secs(5);
 
@@ -25,11 +32,15 @@ pub(crate) struct LaneTask {
     parts: Arc<EnricherParts>,
     /// The process's assets, with tighter limits where a topic turned out to have them.
     assets: Arc<Assets>,
+    /// The city files that count now.
+    live_geo: Arc<LiveGeo>,
     topics: Arc<OutputTopics>,
     lane: Box<dyn Lane>,
     partitions: Partitions,
     limit: PollLimit,
     breaker: Breaker,
+    /// Transactions that were aborted since the last one that was committed.
+    aborts: u32,
     latch: Latch,
 }
 
@@ -65,7 +76,12 @@ struct Round {
 
 impl LaneTask {
     /// Joins the group as lane `number` of this process.
-    pub(crate) async fn open(parts: &Arc<EnricherParts>, number: u32, latch: Latch) -> Result<Self, LaneFailure> {
+    pub(crate) async fn open(
+        parts: &Arc<EnricherParts>,
+        live_geo: &Arc<LiveGeo>,
+        number: u32,
+        latch: Latch,
+    ) -> Result<Self, LaneFailure> {
         let settings = &parts.settings;
         let consumer = &settings.consumer;
         let options = LaneOptions {
@@ -79,6 +95,7 @@ impl LaneTask {
         let max_entries = usize::try_from(settings.dedupe.max_entries).unwrap_or(usize::MAX);
         Ok(Self {
             assets: Arc::clone(&parts.assets),
+            live_geo: Arc::clone(live_geo),
             topics: Arc::new(OutputTopics::new(&settings.kafka.topics)),
             partitions: Partitions::new(settings.dedupe.window, max_entries),
             limit: PollLimit {
@@ -87,6 +104,7 @@ impl LaneTask {
                 max_wait: settings.transaction.max_wait,
             },
             breaker: Breaker::new(Instant::now()),
+            aborts: 0,
             parts: Arc::clone(parts),
             lane,
             latch,
@@ -112,7 +130,7 @@ impl LaneTask {
             let polled = match self.lane.poll(limit).await {
                 Ok(polled) => polled,
                 Err(LaneError::Aborted { reason }) => {
-                    self.aborted(&reason);
+                    self.aborted(&reason, shutdown).await;
                     continue;
                 }
                 Err(error) => return Err(error.into()),
@@ -176,7 +194,7 @@ impl LaneTask {
                     records = round.records;
                 }
                 Err(LaneError::Aborted { reason }) => {
-                    self.aborted(&reason);
+                    self.aborted(&reason, shutdown).await;
                     return Ok(());
                 }
                 Err(error) => return Err(error.into()),
@@ -185,6 +203,7 @@ impl LaneTask {
     }
 
     async fn process(&mut self, records: Vec<LogRecord>) -> Result<Round, LaneFailure> {
+        self.take_over_geo();
         let (assets, topics) = (Arc::clone(&self.assets), Arc::clone(&self.topics));
         let mut partitions = self.partitions.take();
         // Tens of milliseconds of pure computing: not on a thread that serves sockets.
@@ -195,6 +214,22 @@ impl LaneTask {
         .await?;
         self.partitions = partitions;
         round.inspect_err(|_| metrics::counter!("enricher_order_violations_total").increment(1))
+    }
+
+    /// Changed city files count from the next transaction on, so that every batch sees one snapshot.
+    fn take_over_geo(&mut self) {
+        let live = self.live_geo.load();
+        let is_same = match (live.as_deref(), &self.assets.geo) {
+            (Some(live), Some(ours)) => live.is(ours),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !is_same {
+            self.assets = Arc::new(Assets {
+                geo: live.as_deref().cloned(),
+                ..Assets::clone(&self.assets)
+            });
+        }
     }
 
     fn committed(&mut self, mut counts: Counts, started: Instant) {
@@ -210,13 +245,29 @@ impl LaneTask {
             tracing::info!("staged batches can be processed again");
             self.latch.ready();
         }
+        if std::mem::take(&mut self.aborts) >= ABORTS_IN_A_ROW {
+            tracing::info!("transactions are committed again");
+            self.latch.ready();
+        }
     }
 
     /// The log stands at the committed positions again, and so must we.
-    fn aborted(&mut self, reason: &str) {
+    async fn aborted(&mut self, reason: &str, shutdown: &Shutdown) {
         tracing::warn!(reason, "transaction aborted; its batches are taken again");
         metrics::counter!("enricher_transactions_total", "outcome" => "aborted").increment(1);
         self.partitions.discard();
+        self.aborts = self.aborts.saturating_add(1);
+        if self.aborts >= ABORTS_IN_A_ROW {
+            let aborts = self.aborts;
+            self.latch
+                .unready(format!("{aborts} transactions in a row were aborted: {reason}"));
+        }
+        let doublings = (self.aborts - 1).min(16);
+        let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(LAST_PAUSE);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.begun() => {}
+        }
     }
 
     /// Too many faults of ours: puts everything back and waits.

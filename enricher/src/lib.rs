@@ -5,6 +5,7 @@
 
 mod breaker;
 pub mod core;
+mod geo_files;
 mod lane;
 mod outputs;
 mod partitions;

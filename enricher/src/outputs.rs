@@ -10,7 +10,7 @@ use gosight_eventlog::{Header, LogRecord, NewRecord};
 use gosight_lifecycle::traces::Span;
 use gosight_schemas::{Origin, RejectCode, headers};
 
-use crate::core::{self, Assets, DedupeWindow, Outcome, Processed};
+use crate::core::{self, Assets, DedupeWindow, Outcome, Processed, TimeChange};
 
 /// One of the topics that outcomes go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,10 @@ pub(crate) struct Counts {
     events: BTreeMap<&'static str, u64>,
     rejects: BTreeMap<RejectCode, u64>,
     duplicates: u64,
+    /// Events whose timestamp is not the client's own, by how it was changed.
+    time_changes: BTreeMap<&'static str, u64>,
+    /// Events and rejects from which what was typed into a password field was removed.
+    masked_inputs: u64,
     /// Batches with rejects whose cause lies with us, and the last cause.
     faults: u64,
     fault: Option<RejectCode>,
@@ -85,6 +89,7 @@ pub(crate) fn outputs_of(
     let processed = core::process(record, assets, window, now_ms());
     let project_key = Bytes::copy_from_slice(processed.project_id.as_bytes());
     let batch_id = Bytes::copy_from_slice(processed.batch_id.as_bytes());
+    let made_with = MadeWith::of(assets);
     counts.batch(processed.received_at);
     counts.trace(&processed);
     counts.faults_of(&processed.outcomes);
@@ -92,33 +97,64 @@ pub(crate) fn outputs_of(
         match outcome {
             Outcome::Event(event) => {
                 *counts.events.entry(event.event_type).or_default() += 1;
+                if let Some(change) = event.time_change {
+                    *counts.time_changes.entry(change.as_str()).or_default() += 1;
+                }
+                counts.masked_inputs += u64::from(event.is_masked);
                 outputs.push(NewRecord {
                     topic: Arc::clone(&topics.raw),
                     key: processed.session_key.clone(),
                     value: event.value,
-                    headers: vec![
+                    headers: made_with.after([
                         origin_header(&event.origin),
                         Header::new(headers::BATCH_ID, batch_id.clone()),
-                    ],
+                    ]),
                 });
             }
             Outcome::Reject(reject) => {
                 *counts.rejects.entry(reject.code).or_default() += 1;
+                counts.masked_inputs += u64::from(reject.is_masked);
                 outputs.push(NewRecord {
                     topic: Arc::clone(&topics.errors),
                     key: project_key.clone(),
                     value: reject.value,
-                    headers: vec![
+                    headers: made_with.after([
                         origin_header(&reject.origin),
                         Header::new(headers::BATCH_ID, batch_id.clone()),
                         Header::new(headers::CODE, reject.code.as_str()),
                         Header::new(headers::PROJECT_ID, project_key.clone()),
                         Header::new(headers::ATTEMPT, reject.attempt.to_string()),
-                    ],
+                    ]),
                 });
             }
             Outcome::Duplicate(_) => counts.duplicates += 1,
         }
+    }
+}
+
+/// What tells with which version and assets a record was made.
+struct MadeWith {
+    version: Bytes,
+    geoip_builds: Option<Bytes>,
+}
+
+impl MadeWith {
+    fn of(assets: &Assets) -> Self {
+        Self {
+            version: Bytes::copy_from_slice(assets.enricher_version.as_bytes()),
+            geoip_builds: assets.geo.as_ref().map(|geo| geo.builds().clone()),
+        }
+    }
+
+    /// Those headers, and after them ours.
+    fn after<const N: usize>(&self, first: [Header; N]) -> Vec<Header> {
+        let mut all = Vec::with_capacity(N + 2);
+        all.extend(first);
+        all.push(Header::new(headers::ENRICHER_VERSION, self.version.clone()));
+        if let Some(builds) = &self.geoip_builds {
+            all.push(Header::new(headers::GEOIP_BUILD, builds.clone()));
+        }
+        all
     }
 }
 
@@ -194,6 +230,11 @@ impl Counts {
             metrics::counter!("enricher_rejects_total", "code" => code.as_str()).increment(*count);
         }
         metrics::counter!("enricher_duplicates_total").increment(self.duplicates);
+        for change in [TimeChange::Corrected, TimeChange::Clamped].map(TimeChange::as_str) {
+            let count = self.time_changes.get(change).copied().unwrap_or_default();
+            metrics::counter!("enricher_timestamps_changed_total", "how" => change).increment(count);
+        }
+        metrics::counter!("enricher_masked_inputs_total").increment(self.masked_inputs);
         if let Some((oldest, newest)) = self.received {
             let now = now_ms();
             for received in [oldest, newest] {

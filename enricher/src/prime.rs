@@ -11,11 +11,11 @@ use crate::outputs::now_ms;
 use crate::partitions::Partitions;
 use crate::window::Window;
 
-/// Records of one read: the memory that they take is bounded by their number alone.
-const CHUNK: usize = 100;
+/// Records of one read: the memory that they take is bounded by their number alone, and each may be as large as the topic takes.
+const CHUNK: usize = 16;
 /// How long one read may take until the log counts as not answering.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// Our clock may be ahead of the log's by so much before ids are missed; reading more than the window does no harm.
+/// Clocks, ours and those of brokers, may differ by so much before ids are missed; reading more than the window does no harm.
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
 /// The window of a partition as it stood when its committed position was reached.
@@ -46,11 +46,7 @@ pub(crate) async fn primed_window(
             return Ok(window);
         }
         if was_empty {
-            return Err(LogError::Timeout {
-                what: format!("reading {topic} partition {partition} from {from} up to {next_offset}"),
-                timeout: READ_TIMEOUT,
-                address: "the log".to_owned(),
-            });
+            return Err(timed_out(topic, partition, from, next_offset));
         }
     }
 }
@@ -65,14 +61,18 @@ async fn first_offset(log: &dyn EventLog, topic: &str, assigned: Assigned, windo
     if bounds.earliest >= next_offset {
         return Ok(next_offset);
     }
-    let next_time = if next_offset < bounds.end {
-        let mut reader = log.reader(topic, &[(partition, next_offset)]).await?;
-        let next = reader.next(1, READ_TIMEOUT).await?;
-        next.first().map(|record| record.timestamp_ms)
+    // Behind a backlog the next record is older than any clock says; it is no older than the one before it, but for the clocks of
+    // brokers that lead the partition one after the other.
+    let newest = if next_offset < bounds.end {
+        let mut reader = log.reader(topic, &[(partition, next_offset - 1)]).await?;
+        let last = reader.next(1, READ_TIMEOUT).await?;
+        last.first()
+            .map(|record| record.timestamp_ms)
+            .ok_or_else(|| timed_out(topic, partition, next_offset - 1, next_offset))?
     } else {
-        None
+        now_ms()
     };
-    let newest = next_time.unwrap_or_else(|| now_ms().saturating_sub(millis(CLOCK_SLACK)));
+    let newest = newest.saturating_sub(millis(CLOCK_SLACK));
     let oldest = newest.saturating_sub(millis(window));
     let offsets = log.offsets_at(topic, oldest).await?;
     let from = offsets
@@ -103,6 +103,14 @@ async fn remember(
         what: "reading the ids of staged batches".to_owned(),
         reason: error.to_string(),
     })
+}
+
+fn timed_out(topic: &str, partition: i32, from: i64, to: i64) -> LogError {
+    LogError::Timeout {
+        what: format!("reading {topic} partition {partition} from {from} up to {to}"),
+        timeout: READ_TIMEOUT,
+        address: "the log".to_owned(),
+    }
 }
 
 fn millis(duration: Duration) -> i64 {

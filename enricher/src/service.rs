@@ -10,6 +10,7 @@ use gosight_lifecycle::{Latch, Readiness, Shutdown};
 use tokio::task::JoinSet;
 
 use crate::core::Assets;
+use crate::geo_files::{GeoFiles, LiveGeo};
 use crate::lane::{LaneFailure, LaneTask};
 
 /// A lane that failed is opened anew after so long, and after twice as long each further time, up to the last. It is always the
@@ -50,10 +51,19 @@ pub async fn serve(parts: EnricherParts, shutdown: Shutdown) -> Result<(), Enric
     begin_at_zero("enricher_");
     let drain = parts.settings.server.shutdown_timeout;
     let parts = Arc::new(parts);
+    let live_geo = Arc::new(LiveGeo::from(parts.assets.geo.clone().map(Arc::new)));
+    // Ends with us; it holds nothing that could be lost.
+    let mut watching = JoinSet::new();
+    if parts.assets.geo.is_some() {
+        let latch = parts.readiness.latch("geoip");
+        let files = GeoFiles::new(&parts.settings.geoip, Arc::clone(&live_geo), latch);
+        watching.spawn(files.watch(shutdown.clone()));
+    }
     let mut lanes = JoinSet::new();
     for number in 0..parts.settings.consumer.lanes {
         let latch = parts.readiness.latch(format!("lane-{number}"));
-        lanes.spawn(keep_running(Arc::clone(&parts), number, latch, shutdown.clone()));
+        let (parts, live_geo) = (Arc::clone(&parts), Arc::clone(&live_geo));
+        lanes.spawn(keep_running(parts, live_geo, number, latch, shutdown.clone()));
     }
 
     let mut result = Ok(());
@@ -81,6 +91,7 @@ pub async fn serve(parts: EnricherParts, shutdown: Shutdown) -> Result<(), Enric
 /// Opens lane `number` and runs it, again and again while it fails in a way that may pass.
 async fn keep_running(
     parts: Arc<EnricherParts>,
+    live_geo: Arc<LiveGeo>,
     number: u32,
     latch: Latch,
     shutdown: Shutdown,
@@ -88,7 +99,7 @@ async fn keep_running(
     let mut backoff = FIRST_BACKOFF;
     while !shutdown.has_begun() {
         let began = Instant::now();
-        let failure = match run_once(&parts, number, &latch, &shutdown).await {
+        let failure = match run_once(&parts, &live_geo, number, &latch, &shutdown).await {
             Ok(()) => return Ok(()),
             Err(LaneFailure::Lane(error @ LaneError::Fenced { .. })) => return Err(EnricherError::Fenced(error)),
             Err(failure) => failure,
@@ -112,13 +123,14 @@ async fn keep_running(
 
 async fn run_once(
     parts: &Arc<EnricherParts>,
+    live_geo: &Arc<LiveGeo>,
     number: u32,
     latch: &Latch,
     shutdown: &Shutdown,
 ) -> Result<(), LaneFailure> {
     // Opening waits for the log, which may be down.
     let lane = tokio::select! {
-        lane = LaneTask::open(parts, number, latch.clone()) => lane?,
+        lane = LaneTask::open(parts, live_geo, number, latch.clone()) => lane?,
         () = shutdown.begun() => return Ok(()),
     };
     lane.run(shutdown).await

@@ -10,6 +10,9 @@ use uuid::Uuid;
 
 use crate::core::DedupeWindow;
 
+/// Replaced sightings that are kept at the least before they are looked for.
+const REPLACED_KEPT: usize = 1_024;
+
 /// The ids of one partition. Ids of an open transaction count at once; [`Window::keep`] makes them stay, [`Window::discard`]
 /// forgets them.
 #[derive(Debug)]
@@ -18,7 +21,8 @@ pub(crate) struct Window {
     max_entries: usize,
     /// When each id was last appended, Unix ms.
     last_seen: HashMap<Uuid, i64>,
-    /// Every sighting in log order; what left the window is dropped from the front.
+    /// Sightings in log order; what left the window is dropped from the front, and what a later sighting of the same id has replaced
+    /// is dropped when it is most of them: one id that comes again and again must not grow it.
     sightings: VecDeque<(i64, Uuid)>,
     /// What the open transaction changed: the id and when it had been seen before.
     open: Vec<(Uuid, Option<i64>)>,
@@ -39,6 +43,10 @@ impl Window {
     /// The transaction was committed: its ids stay. Returns how many ids had to leave before their time for the entry limit.
     pub(crate) fn keep(&mut self) -> u64 {
         self.open.clear();
+        if self.sightings.len() > 2 * self.last_seen.len() + REPLACED_KEPT {
+            let last_seen = &self.last_seen;
+            self.sightings.retain(|(time, id)| last_seen.get(id) == Some(time));
+        }
         let newest = self.sightings.back().map_or(i64::MIN, |(time, _)| *time);
         let horizon = newest.saturating_sub(self.length_ms);
         let mut early = 0;
@@ -77,8 +85,10 @@ impl Window {
 impl DedupeWindow for Window {
     fn seen(&mut self, event_id: Uuid, append_time_ms: i64) -> bool {
         let before = self.last_seen.insert(event_id, append_time_ms);
-        self.open.push((event_id, before));
-        self.sightings.push_back((append_time_ms, event_id));
+        if before != Some(append_time_ms) {
+            self.open.push((event_id, before));
+            self.sightings.push_back((append_time_ms, event_id));
+        }
         before.is_some_and(|time| append_time_ms.saturating_sub(time) <= self.length_ms)
     }
 }
@@ -120,6 +130,22 @@ mod tests {
         assert!(window.seen(ID, 1_102), "the sighting at 1002 was committed");
         window.discard();
         assert!(!window.seen(ID, 1_103), "the sighting at 1003 was aborted");
+    }
+
+    #[test]
+    fn an_id_that_comes_again_and_again_takes_the_room_of_one() {
+        let mut window = Window::new(Duration::from_secs(300), 3);
+        for time in 0..100_000 {
+            window.seen(ID, time);
+            window.seen(ID, time);
+            if time % 100 == 99 {
+                window.keep();
+            }
+        }
+        assert!(window.sightings.len() < 2_000, "{}", window.sightings.len());
+        assert!(window.seen(ID, 399_999), "the last sighting counts");
+        window.discard();
+        assert!(window.seen(ID, 399_999), "also after an abort");
     }
 
     #[test]

@@ -28,6 +28,8 @@ fn each_problem_has_its_code_and_field() {
     use RejectCode::*;
     let long = "x".repeat(257);
     let text = "x".repeat(8 * 1024 + 1);
+    let long_property = format!("/payload/properties/{long}");
+    let many: serde_json::Map<String, Value> = (0..257).map(|number| (number.to_string(), json!(number))).collect();
     let payload = |event_type: &str, payload: Value| with_payload(event_type, &payload);
     let table: Vec<(String, RejectCode, &str)> = vec![
         ("null".to_owned(), NotAnObject, ""),
@@ -48,7 +50,21 @@ fn each_problem_has_its_code_and_field() {
         (at("{}"), WrongType, "/timestamp"),
         (at(0), TimestampOutOfRange, "/timestamp"),
         (at(-1), TimestampOutOfRange, "/timestamp"),
-        (at("1e999"), TimestampOutOfRange, "/timestamp"),
+        (at("1e999"), OutOfRange, "/timestamp"),
+        (
+            page_view(r#","payload":{"a":[1,{"b/c":-1e999}]}"#),
+            OutOfRange,
+            "/payload/a/1/b~1c",
+        ),
+        (page_view(r#","anything":{"x":1E+400}"#), OutOfRange, "/anything/x"),
+        (page_view(r#","page":{"hash":1e999}"#), OutOfRange, "/page/hash"),
+        (page_view(r#","event_id":1e999"#), OutOfRange, "/event_id"),
+        (page_view(&format!(r#","n":{}"#, "9".repeat(400))), OutOfRange, "/n"),
+        (
+            payload("custom", json!({ "name": "n", "v": 0 })).replace(":0", ":1e999"),
+            OutOfRange,
+            "/payload/v",
+        ),
         (at("1e-999"), TimestampOutOfRange, "/timestamp"),
         (at(RECEIVED_AT / 1_000), TimestampOutOfRange, "/timestamp"),
         (at(RECEIVED_AT + DAY + 1), TimestampOutOfRange, "/timestamp"),
@@ -222,6 +238,21 @@ fn each_problem_has_its_code_and_field() {
             WrongType,
             "/payload/properties",
         ),
+        (
+            payload("custom", json!({ "name": "a", "properties": { "a/b": text } })),
+            FieldTooLong,
+            "/payload/properties/a~1b",
+        ),
+        (
+            payload("custom", json!({ "name": "a", "properties": { long.clone(): 1 } })),
+            FieldTooLong,
+            &long_property,
+        ),
+        (
+            payload("custom", json!({ "name": "a", "properties": many })),
+            OutOfRange,
+            "/payload/properties",
+        ),
     ];
     let assets = assets();
     let good = page_view(r#","event_id":"0197f3a0-1111-7000-8000-000000000001""#);
@@ -257,7 +288,13 @@ fn what_is_at_the_edge_of_the_rules_passes() {
             r#","event_id":"{id}","user_id":"{id}","page":{{"url":"{text}"}}"#
         )),
         page_view(r#","payload":null,"page":null,"url":null,"event_id":null,"user_id":null,"event_type":null"#),
-        page_view(r#","payload":{"x":1e999,"deep":[[[[{}]]]]},"😀":"\ud83d\ude00""#),
+        page_view(r#","payload":{"x":1e308,"y":1e-999,"z":"1e999","deep":[[[[{}]]]]},"😀":"\ud83d\ude00""#),
+        page_view(&format!(r#","payload":{{"exact":{}}}"#, "9".repeat(308))),
+        with_payload("click", &json!({ "x": -7, "y": 12.5 })),
+        with_payload(
+            "custom",
+            &json!({ "name": "n", "properties": { id.clone(): text.clone(), "n": 1, "o": {} } }),
+        ),
         with_payload("scroll", &json!({ "depth_percent": 100 })),
         with_payload("scroll", &json!({ "depth_percent": 0.0 })),
         with_payload("click", &json!({ "x": null, "target_classes": null })),

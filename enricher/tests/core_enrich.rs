@@ -6,7 +6,8 @@ mod core_support;
 
 use core_support::{RECEIVED_AT, assets, event, json_batch, run, value, with_payload};
 use gosight_config::EnricherSettings;
-use gosight_config::enricher::AnonymizedIp;
+use gosight_config::enricher::IpPrivacy;
+use gosight_config::kafka::Secret;
 use gosight_enricher::core::Assets;
 use gosight_schemas::RawBatch;
 use serde_json::{Value, json};
@@ -87,6 +88,7 @@ fn nothing_that_a_batch_says_is_lost_or_rejects_its_events() {
         ),
         (r#""device":{"x":1}"#, json!({ "device": { "x": 1 } })),
         (r#""timezone":3"#, json!({ "timezone": 3 })),
+        (r#""sdk":{"v":1e999}"#, json!({ "sdk": r#"{"v":1e999}"# })),
         (r#""note":"\ud800""#, json!({ "note": r#""\ud800""# })),
         (r#""device":{"os":"\ud800"}"#, json!({ "device": r#"{"os":"\ud800"}"# })),
         (r#""device":null,"timezone":null,"language":"""#, Value::Null),
@@ -126,7 +128,7 @@ fn fields_that_the_contract_does_not_know_are_kept_as_they_came() {
 #[test]
 fn an_address_leaves_as_the_project_wants_it_on_raw_and_on_errors() {
     let mut remove = EnricherSettings::default();
-    remove.privacy.anonymized_ip = AnonymizedIp::Remove;
+    remove.privacy.anonymized_ip = IpPrivacy::Remove;
     let remove = Assets::new(&remove, None);
     for (staged, truncated) in [
         (Some("203.0.113.77"), Some("203.0.113.0")),
@@ -149,4 +151,66 @@ fn an_address_leaves_as_the_project_wants_it_on_raw_and_on_errors() {
         assert_eq!(addresses(&batch, &assets()).as_deref(), truncated);
         assert_eq!(addresses(&batch, &remove), None);
     }
+}
+
+#[test]
+fn the_installations_default_and_the_projects_wish_give_the_more_private_of_both() {
+    use IpPrivacy::{Hash, None, Remove, Truncate};
+    let full = "203.0.113.77";
+    for (default, least, without, with) in [
+        (None, Truncate, Some(full), Some("203.0.113.0")),
+        (None, Remove, Some(full), Option::None),
+        (Truncate, Truncate, Some("203.0.113.0"), Some("203.0.113.0")),
+        (Truncate, Remove, Some("203.0.113.0"), Option::None),
+        (Hash, Truncate, Some("#"), Some("#")),
+        (Truncate, Hash, Some("203.0.113.0"), Some("#")),
+        (Remove, Truncate, Option::None, Option::None),
+    ] {
+        let mut settings = EnricherSettings::default();
+        settings.privacy.ip = default;
+        settings.privacy.anonymized_ip = least;
+        settings.privacy.hash_key = Secret::new("0123456789abcdef");
+        let assets = Assets::new(&settings, Option::None);
+        for (anonymize_ip, expected) in [(false, without), (true, with)] {
+            let mut batch = json_batch(&[&with_payload("page_view", &json!({})), "{}"]);
+            batch.privacy.anonymize_ip = anonymize_ip;
+            let outcomes = run(&batch, &assets).outcomes;
+            for address in [
+                &value(&outcomes[0])["client_ip"],
+                &value(&outcomes[1])["context"]["client_ip"],
+            ] {
+                let address = address.as_str();
+                match expected {
+                    Some("#") => assert!(is_hash(address.unwrap()), "{address:?}"),
+                    expected => assert_eq!(address, expected, "{default:?} {least:?}"),
+                }
+            }
+        }
+    }
+}
+
+fn is_hash(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[test]
+fn a_hashed_address_tells_clients_apart_within_a_project_and_with_one_key_only() {
+    let hash = |key: &str, project: &str, address: &str| {
+        let mut settings = EnricherSettings::default();
+        settings.privacy.ip = IpPrivacy::Hash;
+        settings.privacy.hash_key = Secret::new(key);
+        let mut batch = json_batch(&[&with_payload("page_view", &json!({}))]);
+        batch.project_id = project.to_owned();
+        batch.client_ip = Some(address.to_owned());
+        event(&batch, &Assets::new(&settings, None))["client_ip"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    let key = "0123456789abcdef";
+    let one = hash(key, "p", "203.0.113.77");
+    assert_eq!(one, hash(key, "p", "::ffff:203.0.113.77"), "the same address");
+    assert_ne!(one, hash(key, "p", "203.0.113.78"));
+    assert_ne!(one, hash(key, "q", "203.0.113.77"));
+    assert_ne!(one, hash("fedcba9876543210", "p", "203.0.113.77"));
+    assert_eq!(hash(key, "p", "unix:"), None);
 }

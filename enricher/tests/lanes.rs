@@ -9,6 +9,7 @@ mod pipeline;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use gosight_enricher::EnricherError;
 use gosight_eventlog::LaneError;
@@ -134,6 +135,32 @@ async fn a_retry_after_a_restart_is_known_by_the_log_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_window_that_can_t_be_read_is_never_guessed() {
+    let pipeline = Pipeline::new().await;
+    let mut settings = settings();
+    settings.consumer.lanes = 1;
+    let staged = stage_many(&pipeline, 0..40).await;
+    let running = pipeline.start(&settings);
+    pipeline.consumed(&settings).await;
+    running.stop().await;
+
+    for (session, events) in &staged {
+        pipeline.stage(session, events).await;
+    }
+    let failures = Arc::new(Failures::default());
+    failures.empty_reads.store(2, Ordering::Relaxed);
+    let log = FailingLog {
+        inner: Arc::clone(&pipeline.log),
+        failures: Arc::clone(&failures),
+    };
+    let running = Running::start(&settings, Arc::new(log));
+    running.complains_of("reading gosight.events.staging partition").await;
+    pipeline.consumed(&settings).await;
+    running.stop().await;
+    assert_eq!(pipeline.events().await, each_once(40));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_processes_share_the_partitions_and_one_takes_over_from_the_other() {
     let pipeline = Pipeline::new().await;
     let (mut one, mut two) = (settings(), settings());
@@ -171,6 +198,32 @@ async fn an_aborted_transaction_is_repeated_and_its_ids_are_no_duplicates() {
     running.stop().await;
     assert!(failures.commits.lock().unwrap().is_empty(), "all failures were met");
     assert_eq!(pipeline.events().await, each_once(100));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_whose_every_transaction_is_aborted_is_not_ready_until_one_is_committed() {
+    let pipeline = Pipeline::new().await;
+    let mut settings = settings();
+    settings.consumer.lanes = 1;
+    stage_many(&pipeline, 0..20).await;
+    let failures = Arc::new(Failures::default());
+    let aborted = LaneError::Aborted {
+        reason: "topic gosight.events.raw is not there".to_owned(),
+    };
+    failures.commits.lock().unwrap().extend(vec![aborted; 6]);
+    let log = FailingLog {
+        inner: Arc::clone(&pipeline.log),
+        failures: Arc::clone(&failures),
+    };
+    let running = Running::start(&settings, Arc::new(log));
+    running
+        .complains_of("transactions in a row were aborted: topic gosight.events.raw is not there")
+        .await;
+    assert!(!running.readiness.report().ready);
+    pipeline.consumed(&settings).await;
+    running.ready().await;
+    running.stop().await;
+    assert_eq!(pipeline.events().await, each_once(20));
 }
 
 #[tokio::test(flavor = "multi_thread")]

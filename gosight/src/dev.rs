@@ -11,7 +11,7 @@ use std::time::Duration;
 use gosight_config::telemetry::{LogFormat, LogSettings, TracingSettings};
 use gosight_config::{EdgeSettings, EnricherSettings};
 use gosight_edge::admission::{KeyDirectory, LocalLimiter, SqliteKeys};
-use gosight_edge::{EdgeParts, Listeners};
+use gosight_edge::{EdgeParts, Listeners, Live};
 use gosight_enricher::{Assets, EnricherParts};
 use gosight_eventlog::EventLog;
 use gosight_eventlog::embedded::{EmbeddedLog, EmbeddedOptions};
@@ -61,6 +61,7 @@ pub(crate) async fn run(arguments: DevArguments) -> Result<(), Failure> {
     let addresses = ports.addresses();
     // Its own stop: what is accepted while the edge drains is still answered for by the log and the admin port.
     let last = Shutdown::new();
+    let live = Live::new(&edge_settings);
     let shown = AdminParts {
         readiness: readiness.clone(),
         metrics,
@@ -70,7 +71,8 @@ pub(crate) async fn run(arguments: DevArguments) -> Result<(), Failure> {
     let edge = tokio::spawn(gosight_edge::serve(
         EdgeParts {
             keys: KeyDirectory::new(&edge_settings.keys, Arc::new(keys), None),
-            limiter: Arc::new(LocalLimiter::new(&edge_settings.rate_limit)),
+            limiter: Arc::new(LocalLimiter::new(&live)),
+            live,
             log: Arc::clone(&log),
             log_name: "log",
             readiness: readiness.clone(),

@@ -212,3 +212,35 @@ mod tests {
         }
     }
 }
+
+/// Checks what [`init_logs`] would refuse, and installs nothing.
+///
+/// # Errors
+/// The level is no filter.
+pub fn check_logs(settings: &LogSettings) -> Result<(), TelemetryError> {
+    match EnvFilter::try_new(&settings.level) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(TelemetryError::Filter {
+            level: settings.level.clone(),
+            reason: error.to_string(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gosight_config::telemetry::{LogFormat, LogSettings};
+
+    use super::check_logs;
+
+    #[test]
+    fn a_level_that_is_no_filter_is_found_before_the_start() {
+        let settings = |level: &str| LogSettings {
+            format: LogFormat::Human,
+            level: level.to_owned(),
+        };
+        assert!(check_logs(&settings("gosight_edge=debug,info")).is_ok());
+        let error = check_logs(&settings("gosight=[[")).unwrap_err();
+        assert!(error.to_string().contains("log.level \"gosight=[[\""), "{error}");
+    }
+}

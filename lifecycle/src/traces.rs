@@ -73,7 +73,7 @@ impl Traces {
 
 /// What happens to one batch in this process. It ends when it is dropped.
 #[derive(Debug)]
-pub struct Span(Option<opentelemetry_sdk::trace::Span>);
+pub struct Span(Option<Box<opentelemetry_sdk::trace::Span>>);
 
 impl Span {
     /// No span.
@@ -103,7 +103,7 @@ impl Span {
             .span_builder(name)
             .with_kind(kind)
             .start_with_context(tracer, &context);
-        Self(Some(span))
+        Self(Some(Box::new(span)))
     }
 
     /// Its traceparent, by which the next process continues it; `None` where there are no traces.

@@ -20,6 +20,9 @@ pub struct EnrichedEvent<'a> {
     pub event_type: Cow<'a, str>,
     /// When it happened, Unix ms.
     pub timestamp: i64,
+    /// The client's own timestamp, Unix ms, where `timestamp` was corrected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original_timestamp: Option<i64>,
     /// The project that the key belongs to.
     pub project_id: &'a str,
     /// The client's session; empty where it named none.

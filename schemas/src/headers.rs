@@ -4,6 +4,10 @@
 pub const ORIGIN: &str = "origin";
 /// The batch it came with (UUIDv7).
 pub const BATCH_ID: &str = "batch-id";
+/// Version of the enricher that wrote the record.
+pub const ENRICHER_VERSION: &str = "enricher-version";
+/// Builds of the GeoIP files that it asked: Unix seconds, in the order of the files, with commas between them. Absent without a file.
+pub const GEOIP_BUILD: &str = "geoip-build";
 /// On errors: the first problem's [`crate::RejectCode`].
 pub const CODE: &str = "code";
 /// On errors: the project.

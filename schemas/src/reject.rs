@@ -41,7 +41,7 @@ pub struct Reject {
     pub attempt: u32,
     /// Version of the enricher.
     pub enricher_version: String,
-    /// Build of the GeoIP file, Unix seconds; absent without one.
+    /// Build of the newest GeoIP file, Unix seconds; absent without one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub geoip_build: Option<u64>,
     /// What enriching it later needs, after the project's privacy rules.
@@ -79,7 +79,7 @@ pub enum Stage {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OriginalEvent {
-    /// The event's own JSON, as it came.
+    /// The event's own JSON, as it came but for what was typed into a password field.
     Json(Box<RawValue>),
     /// Bytes that are no JSON (a protobuf event, a broken one, or a whole staged record): standard base64 with padding
     /// (RFC 4648 §4).

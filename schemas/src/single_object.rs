@@ -40,21 +40,30 @@ pub enum DecodeError {
     Malformed(String),
 }
 
+/// A schema with what reads and writes it: making these anew resolves all of its names.
 struct KnownSchema {
-    schema: Schema,
     fingerprint: [u8; 8],
+    writer: GenericDatumWriter<'static>,
+    reader: GenericDatumReader<'static>,
 }
 
 impl KnownSchema {
     fn parse(text: &str) -> Result<Self, String> {
         let schema = Schema::parse_str(text).map_err(|error| error.to_string())?;
+        // Once per version and process.
+        let schema: &'static Schema = Box::leak(Box::new(schema));
         let fingerprint = schema
             .fingerprint::<Rabin>()
             .bytes
             .as_slice()
             .try_into()
             .map_err(|_| "a CRC-64-AVRO fingerprint has 8 bytes".to_owned())?;
-        Ok(Self { schema, fingerprint })
+        let text_of = |error: apache_avro::Error| error.to_string();
+        Ok(Self {
+            fingerprint,
+            writer: GenericDatumWriter::builder(schema).build().map_err(text_of)?,
+            reader: GenericDatumReader::builder(schema).build().map_err(text_of)?,
+        })
     }
 }
 
@@ -66,13 +75,11 @@ static KNOWN_V1: LazyLock<Result<KnownSchema, String>> = LazyLock::new(|| KnownS
 /// Only for a defect of ours: the Rust type and the schema differ.
 pub fn encode_raw_batch(batch: &RawBatch) -> Result<Vec<u8>, EncodeError> {
     let known = KNOWN_V1.as_ref().map_err(|error| EncodeError(error.clone()))?;
-    let writer = GenericDatumWriter::builder(&known.schema)
-        .build()
-        .map_err(|error| EncodeError(error.to_string()))?;
     let mut record = Vec::with_capacity(PREFIX + batch.body.len() + 512);
     record.extend_from_slice(&MARKER);
     record.extend_from_slice(&known.fingerprint);
-    writer
+    known
+        .writer
         .write_ser(&mut record, batch)
         .map_err(|error| EncodeError(error.to_string()))?;
     Ok(record)
@@ -100,8 +107,7 @@ pub fn decode_raw_batch(record: &[u8]) -> Result<RawBatch, DecodeError> {
         return Err(DecodeError::UnknownSchema { fingerprint });
     }
     let malformed = |error: apache_avro::Error| DecodeError::Malformed(error.to_string());
-    let reader = GenericDatumReader::builder(&known.schema).build().map_err(malformed)?;
-    let batch = reader.read_deser(&mut body).map_err(malformed)?;
+    let batch = known.reader.read_deser(&mut body).map_err(malformed)?;
     if body.is_empty() {
         Ok(batch)
     } else {

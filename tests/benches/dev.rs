@@ -8,7 +8,10 @@
     reason = "a benchmark that can't go on panics with the reason, and prints its table"
 )]
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use gosight_tests::dev::Dev;
@@ -16,6 +19,7 @@ use gosight_tests::events::now_ms;
 use gosight_tests::keep_alive::request;
 use gosight_tests::open_loop::OpenLoop;
 use gosight_tests::{report, usage, wait};
+use hdrhistogram::Histogram;
 use tempfile::TempDir;
 
 const EVENTS_PER_BATCH: u64 = 10;
@@ -25,10 +29,12 @@ const MEASURED: Duration = Duration::from_secs(15);
 const SESSIONS: u64 = 500;
 /// Requests at once; where more would be needed the promise is broken anyway.
 const CONNECTIONS: u64 = 256;
+const SYNCS: usize = 200;
 
 #[tokio::main]
 async fn main() {
     let data = TempDir::new().expect("a temporary directory");
+    let sync = sync_latency(data.path());
     let dev = Dev::start(data.path()).await;
     let client = reqwest::Client::new();
     let load = |length| OpenLoop {
@@ -82,6 +88,20 @@ async fn main() {
         "  percentiles in   {}",
         report::percentiles("dev-open-loop", &measured.latency).display()
     );
+}
+
+/// How long the disk takes to make a write durable, µs: no acknowledgement can be faster.
+fn sync_latency(directory: &Path) -> Histogram<u64> {
+    let mut file = File::create(directory.join("sync")).expect("the directory can be written");
+    let mut latency = Histogram::new(3).expect("3 digits");
+    for _ in 0..SYNCS {
+        file.write_all(&[0; 64 * 1024]).expect("the disk has room");
+        let started = Instant::now();
+        file.sync_data().expect("it can be synced");
+        let micros = u64::try_from(started.elapsed().as_micros()).expect("short");
+        latency.record(micros.max(1)).expect("it resizes itself");
+    }
+    latency
 }
 
 fn body(number: u64) -> Vec<u8> {

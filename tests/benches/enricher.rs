@@ -84,7 +84,12 @@ async fn main() {
         "  {:<36} {:>10} {:>10} {:>14} {:>14} {:>9}",
         "", "events/s", "to limit", "CPU µs/event", "CPU to limit", "RSS MiB"
     );
-    for (name, measured) in [("consume, cut, produce: the limit", limit), ("enricher", ours)] {
+    let limit = pieces;
+    for (name, measured) in [
+        ("limit: input in pieces".to_owned(), pieces),
+        (format!("limit: outputs of {size} bytes, as ours"), as_large),
+        ("enricher".to_owned(), ours),
+    ] {
         println!(
             "  {:<36} {:>10.0} {:>10.2} {:>14.2} {:>14.2} {:>9.1}",
             name,
@@ -113,11 +118,25 @@ fn add(sum: &mut Measured, round: Measured) {
     sum.resident_mib = sum.resident_mib.max(round.resident_mib);
 }
 
-fn baseline(stack: &Stack, group: &str) -> Process {
+fn baseline(stack: &Stack, group: &str, bytes: Option<usize>) -> Process {
     let environment = BTreeMap::from([("KAFKA_BROKERS".to_owned(), stack.brokers().to_owned())]);
     let pieces = EVENTS_PER_BATCH.to_string();
-    let arguments = [&stack.topic("staging"), &stack.topic("baseline"), group, &pieces];
+    let (staging, output, bytes) = (
+        stack.topic("staging"),
+        stack.topic("baseline"),
+        bytes.map(|bytes| bytes.to_string()),
+    );
+    let mut arguments = vec![&*staging, &*output, group, &*pieces];
+    arguments.extend(bytes.as_deref());
     Process::start("baseline-enricher", &arguments, &environment)
+}
+
+/// Bytes of a record on raw, on average.
+async fn output_size(log: &dyn EventLog, raw: &str) -> usize {
+    let mut reader = log.reader(raw, &[(0, 0)]).await.expect("the topic can be read");
+    let records = reader.next(1_000, DEADLINE).await.expect("the topic can be read");
+    let bytes = records.iter().map(|record| record.value.len()).sum::<usize>();
+    bytes / records.len().max(1)
 }
 
 /// Watches the group's positions until nothing is left, then ends the process.

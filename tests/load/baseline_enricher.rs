@@ -1,6 +1,7 @@
 //! The enricher's limit: consumes staging records, cuts each into as many records as it has events, and produces these with the
 //! positions in transactions, in two lanes as the enricher does. It looks at nothing.
-//! `baseline-enricher STAGING OUTPUT GROUP EVENTS_PER_BATCH`, brokers in KAFKA_BROKERS.
+//! `baseline-enricher STAGING OUTPUT GROUP EVENTS_PER_BATCH [BYTES]`, brokers in KAFKA_BROKERS. With BYTES every output has that size,
+//! else they are the input in pieces.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,10 +21,13 @@ use tokio::task::JoinSet;
 #[tokio::main]
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [staging, output, group, pieces] = arguments.as_slice() else {
-        panic!("baseline-enricher STAGING OUTPUT GROUP EVENTS_PER_BATCH");
+    let [staging, output, group, pieces, bytes @ ..] = arguments.as_slice() else {
+        panic!("baseline-enricher STAGING OUTPUT GROUP EVENTS_PER_BATCH [BYTES]");
     };
-    let pieces: usize = pieces.parse().expect("a number");
+    let cut = Cut {
+        pieces: pieces.parse().expect("a number"),
+        bytes: bytes.first().map(|bytes| bytes.parse().expect("a number")),
+    };
     let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS is set");
     let kafka = KafkaSettings {
         brokers: brokers.split(',').map(str::to_owned).collect(),
@@ -47,18 +51,18 @@ async fn main() {
             max_wait: settings.transaction.max_wait,
         };
         let lane = log.lane(options).await.expect("a lane opens");
-        lanes.spawn(pass_through(lane, limit, Arc::clone(&output), pieces));
+        lanes.spawn(pass_through(lane, limit, Arc::clone(&output), cut));
     }
     lanes.join_all().await;
 }
 
-async fn pass_through(mut lane: Box<dyn Lane>, limit: PollLimit, output: Arc<str>, pieces: usize) {
+async fn pass_through(mut lane: Box<dyn Lane>, limit: PollLimit, output: Arc<str>, cut: Cut) {
     loop {
         let polled = lane.poll(limit).await.expect("Kafka answers");
         let outputs: Vec<NewRecord> = polled
             .records
             .iter()
-            .flat_map(|record| cut(record, &output, pieces))
+            .flat_map(|record| cut.outputs(record, &output))
             .collect();
         if !outputs.is_empty() {
             lane.commit(outputs).await.expect("nothing goes wrong");
@@ -66,21 +70,30 @@ async fn pass_through(mut lane: Box<dyn Lane>, limit: PollLimit, output: Arc<str
     }
 }
 
-fn cut(record: &LogRecord, output: &Arc<str>, pieces: usize) -> impl Iterator<Item = NewRecord> {
-    let (key, value, output) = (
-        record.key.clone().unwrap_or_default(),
-        record.value.clone(),
-        Arc::clone(output),
-    );
-    (0..pieces).map(move |piece| NewRecord {
-        topic: Arc::clone(&output),
-        key: key.clone(),
-        value: part(&value, piece, pieces),
-        headers: Vec::new(),
-    })
+/// How records are cut.
+#[derive(Clone, Copy)]
+struct Cut {
+    pieces: usize,
+    /// Of each piece.
+    bytes: Option<usize>,
 }
 
-fn part(value: &Bytes, piece: usize, pieces: usize) -> Bytes {
-    let length = value.len();
-    value.slice(length * piece / pieces..length * (piece + 1) / pieces)
+impl Cut {
+    fn outputs(self, record: &LogRecord, output: &Arc<str>) -> impl Iterator<Item = NewRecord> {
+        let key = record.key.clone().unwrap_or_default();
+        let (value, output) = (record.value.clone(), Arc::clone(output));
+        (0..self.pieces).map(move |piece| NewRecord {
+            topic: Arc::clone(&output),
+            key: key.clone(),
+            value: self.piece(&value, piece),
+            headers: Vec::new(),
+        })
+    }
+
+    /// Pieces that together are larger than the record overlap.
+    fn piece(self, value: &Bytes, piece: usize) -> Bytes {
+        let length = self.bytes.unwrap_or(value.len() / self.pieces).min(value.len());
+        let start = (value.len() - length) * piece / self.pieces;
+        value.slice(start..start + length)
+    }
 }

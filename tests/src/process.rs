@@ -9,8 +9,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command as AsyncCommand};
+use tokio::task::JoinSet;
 
 use crate::wait;
+
+/// What an ended process has printed is read by then, unless a child of its own still holds the streams.
+const LAST_OUTPUT: Duration = Duration::from_secs(5);
 
 /// Where cargo put a binary of the workspace, beside the running test.
 ///
@@ -37,6 +41,7 @@ pub struct Process {
     name: String,
     child: Child,
     output: Arc<Mutex<String>>,
+    readers: JoinSet<()>,
 }
 
 impl Process {
@@ -65,9 +70,15 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         let output = Arc::new(Mutex::new(String::new()));
-        collect(child.stdout.take().expect("piped"), Arc::clone(&output));
-        collect(child.stderr.take().expect("piped"), Arc::clone(&output));
-        Self { name, child, output }
+        let mut readers = JoinSet::new();
+        readers.spawn(collect(child.stdout.take().expect("piped"), Arc::clone(&output)));
+        readers.spawn(collect(child.stderr.take().expect("piped"), Arc::clone(&output)));
+        Self {
+            name,
+            child,
+            output,
+            readers,
+        }
     }
 
     /// What it has printed so far, both streams.
@@ -113,22 +124,21 @@ impl Process {
         assert!(status.success(), "kill -{signal} {id}: {status}");
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it ends by itself; all that it has printed is then in `output`.
     pub async fn ended(&mut self, deadline: Duration) -> ExitStatus {
-        match tokio::time::timeout(deadline, self.child.wait()).await {
-            Ok(status) => status.expect("its status can be read"),
-            Err(_) => panic!("{} did not end within {deadline:?}:\n{}", self.name, self.output()),
-        }
+        let Ok(status) = tokio::time::timeout(deadline, self.child.wait()).await else {
+            panic!("{} did not end within {deadline:?}:\n{}", self.name, self.output());
+        };
+        let _ = tokio::time::timeout(LAST_OUTPUT, async { while self.readers.join_next().await.is_some() {} }).await;
+        status.expect("its status can be read")
     }
 }
 
-fn collect(stream: impl tokio::io::AsyncRead + Unpin + Send + 'static, output: Arc<Mutex<String>>) {
-    tokio::spawn(async move {
-        let mut lines = BufReader::new(stream).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            let mut output = output.lock().unwrap();
-            output.push_str(&line);
-            output.push('\n');
-        }
-    });
+async fn collect(stream: impl tokio::io::AsyncRead + Unpin, output: Arc<Mutex<String>>) {
+    let mut lines = BufReader::new(stream).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let mut text = output.lock().unwrap();
+        text.push_str(&line);
+        text.push('\n');
+    }
 }

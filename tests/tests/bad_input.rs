@@ -207,8 +207,8 @@ async fn over_http() {
             unlike(r#","event_id":"e-2","payload":{"x":1e999}"#).into(),
             Books {
                 staged: 1,
-                raw: 1,
-                errors: 0,
+                raw: 0,
+                errors: 1,
             },
         ),
         (

@@ -165,10 +165,17 @@ fn check_answers(answers: &[Answer]) {
 }
 
 async fn recovers(seen: &Seen, edge: &Edge, returned: Instant) {
-    let success = wait::until("a batch is acknowledged", DEADLINE, || {
-        std::future::ready(seen.first_success_after(returned))
-    })
-    .await;
+    while seen.first_success_after(returned).is_none() {
+        let last = || seen.answers.lock().unwrap().last().cloned();
+        assert!(
+            returned.elapsed() < DEADLINE,
+            "no batch is acknowledged; the last answer was {:?}\n{}",
+            last(),
+            edge.process.output()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let success = seen.first_success_after(returned).unwrap();
     assert!(
         success - returned < RECOVERY,
         "first success {:?} after the return",
@@ -258,7 +265,7 @@ async fn kafka_pauses_then_dies_and_nothing_is_lost_doubled_or_untruthful() {
 
     let staged = topic::all(&*log, &stack.topic("staging")).await;
     let stands: BTreeSet<String> = staged.iter().map(|record| record.position.to_string()).collect();
-    let receipts = seen.receipts.lock().unwrap();
+    let receipts = std::mem::take(&mut *seen.receipts.lock().unwrap());
     assert_eq!(receipts.len() * 5, total);
     for receipt in receipts.iter() {
         let position = receipt.split(';').next().unwrap();

@@ -5,7 +5,10 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use super::{Check, Contradiction, Findings, LONG, SHORT, kafka, telemetry, time_shown};
-use crate::enricher::{ConsumerSettings, DedupeSettings, EnricherSettings, TransactionSettings, ValidationSettings};
+use crate::enricher::{
+    ConsumerSettings, DedupeSettings, EnricherSettings, GeoipSettings, IpPrivacy, PrivacySettings, TransactionSettings,
+    ValidationSettings,
+};
 use crate::forms::shown;
 
 /// What enrichment, context and the record's own headers add to an event, at the most.
@@ -14,6 +17,10 @@ const RECORD_ENVELOPE: ByteSize = ByteSize::kib(16);
 const MOST_LANES: u64 = 256;
 /// Nothing staged is older than its topic keeps it, so a longer window reads nothing more.
 const STAGING_KEEPS: Duration = Duration::from_secs(3 * 86_400);
+/// Each file is held in memory and named in a header of each record.
+const MOST_DATABASES: usize = 8;
+/// Bytes of a key below which a hash of an address can be guessed.
+const SHORTEST_HASH_KEY: usize = 16;
 /// Event times further away than this from their receipt are no times.
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 
@@ -26,6 +33,13 @@ impl Check for EnricherSettings {
         transaction(&self.transaction, &mut findings);
         dedupe(&self.dedupe, &mut findings);
         validation(&self.validation, &mut findings);
+        findings.lasting(&[(
+            "clock.tolerance",
+            self.clock.tolerance,
+            Duration::from_secs(1)..=Duration::from_secs(86_400),
+        )]);
+        geoip(&self.geoip, &mut findings);
+        privacy(&self.privacy, &mut findings);
         findings.within(&[(
             "user_agent.cache_entries",
             self.user_agent.cache_entries,
@@ -98,6 +112,11 @@ fn validation(validation: &ValidationSettings, findings: &mut Findings) {
             Duration::from_secs(1)..=CENTURY,
         ),
     ]);
+    findings.within(&[(
+        "validation.max_properties",
+        validation.max_properties.into(),
+        1..=100_000,
+    )]);
     findings.record("validation.raw_record", validation.raw_record);
     findings.record("validation.errors_record", validation.errors_record);
     let event = validation.max_event.as_u64();
@@ -125,6 +144,40 @@ fn validation(validation: &ValidationSettings, findings: &mut Findings) {
                 shown(validation.max_event),
                 shown(RECORD_ENVELOPE),
                 shown(validation.errors_record)
+            ),
+        );
+    }
+}
+
+fn geoip(geoip: &GeoipSettings, findings: &mut Findings) {
+    findings.lasting(&[(
+        "geoip.check_interval",
+        geoip.check_interval,
+        SHORT..=Duration::from_secs(3600),
+    )]);
+    let count = geoip.files().len();
+    if count > MOST_DATABASES {
+        findings.refuse(
+            ["geoip.databases"],
+            format!("names too many files: {count} with geoip.database_path; at most {MOST_DATABASES} are allowed"),
+        );
+    }
+}
+
+fn privacy(privacy: &PrivacySettings, findings: &mut Findings) {
+    if privacy.anonymized_ip == IpPrivacy::None {
+        findings.refuse(
+            ["privacy.anonymized_ip"],
+            "would give a project that asks for privacy none; write truncate, hash or remove",
+        );
+    }
+    let hashes = [privacy.ip, privacy.anonymized_ip].contains(&IpPrivacy::Hash);
+    if hashes && privacy.hash_key.reveal().len() < SHORTEST_HASH_KEY {
+        findings.refuse(
+            ["privacy.hash_key", "privacy.ip", "privacy.anonymized_ip"],
+            format!(
+                "addresses are hashed, but privacy.hash_key is shorter than {SHORTEST_HASH_KEY} characters, so that they can be guessed; \
+                 set it to at least {SHORTEST_HASH_KEY} random ones"
             ),
         );
     }

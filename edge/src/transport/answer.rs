@@ -7,9 +7,12 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use crate::outcome::{Accepted, Refusal};
+use crate::quota;
 
 pub(super) const RECEIPT: HeaderName = HeaderName::from_static("x-gosight-receipt");
 pub(super) const REASON: HeaderName = HeaderName::from_static("x-gosight-reason");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// The answer of `/v1/events`, and of everything that has no form of its own.
 #[derive(Serialize)]
@@ -28,7 +31,7 @@ struct ReplayAnswer<'a> {
     message: &'a str,
 }
 
-/// A batch is durable.
+/// A batch is durable, or was dropped.
 pub(super) fn batch_accepted(accepted: &Accepted) -> Response {
     let answer = EventsAnswer {
         success: true,
@@ -39,7 +42,7 @@ pub(super) fn batch_accepted(accepted: &Accepted) -> Response {
     with_receipt(accepted, Json(answer).into_response())
 }
 
-/// A chunk is durable.
+/// A chunk is durable, or was dropped.
 pub(super) fn chunk_accepted(accepted: &Accepted) -> Response {
     let answer = ReplayAnswer {
         success: true,
@@ -70,8 +73,14 @@ pub(super) fn chunk_refused(refusal: &Refusal) -> Response {
 
 fn with_receipt(accepted: &Accepted, mut response: Response) -> Response {
     // A topic's name is ASCII in every engine; one that is not costs the receipt, never the answer.
-    if let Ok(receipt) = HeaderValue::try_from(accepted.receipt()) {
+    let receipt = accepted
+        .receipt()
+        .and_then(|receipt| HeaderValue::try_from(receipt).ok());
+    if let Some(receipt) = receipt {
         response.headers_mut().insert(RECEIPT, receipt);
+    }
+    if let Some(reason) = accepted.reason_name() {
+        response.headers_mut().insert(REASON, HeaderValue::from_static(reason));
     }
     response
 }
@@ -90,5 +99,17 @@ pub(super) fn put_reason(refusal: &Refusal, headers: &mut HeaderMap) {
     headers.insert(REASON, HeaderValue::from_static(refusal.reason().name()));
     if let Some(seconds) = refusal.retry_after_seconds() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if refusal.quotas().is_empty() {
+        return;
+    }
+    let fields = [
+        (RATE_LIMIT_POLICY, quota::policy_field(refusal.quotas())),
+        (RATE_LIMIT, quota::limit_field(refusal.quotas())),
+    ];
+    for (name, field) in fields {
+        if let Ok(value) = HeaderValue::try_from(field) {
+            headers.insert(name, value);
+        }
     }
 }

@@ -20,13 +20,15 @@ const ALLOWED: [&str; 10] = [
     "grpc-accept-encoding",
 ];
 /// What a page may read of an answer.
-const EXPOSED: [&str; 6] = [
+const EXPOSED: [&str; 8] = [
     "grpc-status",
     "grpc-message",
     "grpc-status-details-bin",
     "x-gosight-receipt",
     "x-gosight-reason",
     "x-request-id",
+    "ratelimit",
+    "ratelimit-policy",
 ];
 
 pub(super) fn layer(settings: &CorsSettings) -> CorsLayer {

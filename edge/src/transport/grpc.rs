@@ -22,6 +22,7 @@ use super::framing::Framing;
 use super::incoming::{Incoming, too_slow};
 use super::meter::{MeteredBody, StreamMeter};
 use super::sender::transport_of;
+use super::status::Success;
 use super::{Context, answer, http as plain, status};
 use crate::ingest::Staging;
 use crate::outcome::{Accepted, InStream, Outcome, Reason, Refusal};
@@ -171,7 +172,7 @@ impl IngestService for Calls {
             success: true,
             message: stored.message(),
         };
-        Ok(single(ack, stored.receipt))
+        Ok(single(ack, &stored.success))
     }
 
     async fn send_batch(
@@ -181,18 +182,21 @@ impl IngestService for Calls {
         let limits = self.context.batch_limits;
         let incoming = Incoming::new(Arc::clone(&self.context), request, limits);
         match take_batch(incoming).await {
-            Ok(accepted) => Ok(single(accepted_ack(&accepted), Some(status::receipt(&accepted)))),
+            Ok(accepted) => {
+                let mut success = Success::default();
+                success.add(&accepted);
+                Ok(single(accepted_ack(&accepted), &success))
+            }
             Err(refusal) => Err(status::of(&refusal)),
         }
     }
 }
 
 /// The one reply of a call, with the receipt in its headers and its trailers.
-fn single<T: Send + 'static>(reply: T, receipt: Option<String>) -> tonic::Response<Replies<T>> {
-    let finished = status::finished(receipt.as_deref());
-    let replies = stream::iter([Ok(reply), Err(finished)]);
+fn single<T: Send + 'static>(reply: T, success: &Success) -> tonic::Response<Replies<T>> {
+    let replies = stream::iter([Ok(reply), Err(success.finished())]);
     let mut response: tonic::Response<Replies<T>> = tonic::Response::new(Box::pin(replies));
-    status::put_receipt(receipt.as_deref(), response.metadata_mut());
+    success.put(response.metadata_mut());
     response
 }
 
@@ -227,7 +231,7 @@ fn acks(incoming: Incoming) -> impl Stream<Item = Result<EventAck, Status>> + Se
         .buffered(window);
     let acks = Acks {
         outcomes: Box::pin(outcomes),
-        receipt: None,
+        success: Success::default(),
     };
     stream::unfold(Some(acks), |acks| async { acks?.next().await })
 }
@@ -273,18 +277,17 @@ async fn next_batch(incoming: Option<Incoming>) -> Option<(Pending, Option<Incom
 
 struct Acks<S> {
     outcomes: Pin<Box<S>>,
-    /// Of the batch that was acknowledged last.
-    receipt: Option<String>,
+    success: Success,
 }
 
 impl<S: Stream<Item = Outcome>> Acks<S> {
     async fn next(mut self) -> Option<(Result<EventAck, Status>, Option<Self>)> {
         let Some(outcome) = self.outcomes.next().await else {
-            return Some((Err(status::finished(self.receipt.as_deref())), None));
+            return Some((Err(self.success.finished()), None));
         };
         match outcome {
             Ok(accepted) => {
-                self.receipt = Some(status::receipt(&accepted));
+                self.success.add(&accepted);
                 Some((Ok(accepted_ack(&accepted)), Some(self)))
             }
             Err(refusal) => match refusal.reason().rule().in_stream {
@@ -322,7 +325,7 @@ fn count(events: u32) -> i32 {
 struct Stored {
     chunks: u64,
     last: Option<i32>,
-    receipt: Option<String>,
+    success: Success,
 }
 
 impl Stored {
@@ -359,7 +362,7 @@ async fn take_chunks(mut incoming: Incoming) -> Result<Stored, Status> {
             Ok((accepted, index)) => {
                 stored.chunks += 1;
                 stored.last = Some(index);
-                stored.receipt = Some(status::receipt(&accepted));
+                stored.success.add(&accepted);
             }
             Err(refusal) => return Err(status::of_replay(&refusal, stored.last)),
         }

@@ -31,6 +31,7 @@ use uuid::Uuid;
 use self::grpc::GrpcEntry;
 use crate::body::BodyLimits;
 use crate::ingest::{Ingest, bytes};
+use crate::new_id::new_id;
 
 pub(crate) use self::last_request::LAST_REQUEST;
 pub(crate) use self::sender::Peer;
@@ -100,7 +101,7 @@ pub(crate) fn router(context: &Arc<Context>, settings: &EdgeSettings) -> Router 
 
 /// Every answer carries an id by which a person finds the request in the logs of whoever stands in between.
 async fn name_request(request: Request, next: Next) -> Response {
-    let id = kept_id(request.headers()).or_else(new_id);
+    let id = kept_id(request.headers()).or_else(made_id);
     let mut response = next.run(request).await;
     if let Some(id) = id {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -115,6 +116,7 @@ fn kept_id(headers: &HeaderMap) -> Option<HeaderValue> {
     is_id.then(|| value.clone())
 }
 
-fn new_id() -> Option<HeaderValue> {
-    HeaderValue::try_from(Uuid::now_v7().to_string()).ok()
+fn made_id() -> Option<HeaderValue> {
+    let mut text = Uuid::encode_buffer();
+    HeaderValue::from_str(new_id().as_hyphenated().encode_lower(&mut text)).ok()
 }

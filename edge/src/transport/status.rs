@@ -12,6 +12,8 @@ use crate::outcome::{Accepted, Reason, Refusal};
 
 /// Metadata name of the receipt.
 const RECEIPT: &str = "x-gosight-receipt";
+/// Metadata name of what became of a record that is on no log.
+const REASON: &str = "x-gosight-reason";
 /// `ErrorInfo.domain`.
 const DOMAIN: &str = "gosight";
 
@@ -104,25 +106,40 @@ fn any(name: &str, message: &impl Message) -> Any {
     }
 }
 
-/// The end of a call that succeeded: status OK, with the receipt as trailing metadata.
-pub(super) fn finished(receipt: Option<&str>) -> Status {
-    let mut metadata = MetadataMap::new();
-    put_receipt(receipt, &mut metadata);
-    Status::with_metadata(Code::Ok, "", metadata)
+/// What the metadata of a call that succeeds say of its records.
+#[derive(Default)]
+pub(super) struct Success {
+    /// Of the record that was acknowledged last.
+    receipt: Option<String>,
+    /// `dropped`, where any was.
+    reason: Option<&'static str>,
 }
 
-/// Names the receipt in metadata.
-pub(super) fn put_receipt(receipt: Option<&str>, metadata: &mut MetadataMap) {
-    // A topic's name is ASCII in every engine; one that is not costs the receipt, never the answer.
-    let value = receipt.and_then(|receipt| receipt.parse::<AsciiMetadataValue>().ok());
-    if let Some(value) = value {
-        metadata.insert(RECEIPT, value);
+impl Success {
+    /// A record has been acknowledged.
+    pub(super) fn add(&mut self, accepted: &Accepted) {
+        self.receipt = accepted.receipt().or(self.receipt.take());
+        self.reason = self.reason.or(accepted.reason_name());
     }
-}
 
-/// The receipt of one accepted record.
-pub(super) fn receipt(accepted: &Accepted) -> String {
-    accepted.receipt()
+    /// The end of the call: status OK, with all this as trailing metadata.
+    pub(super) fn finished(&self) -> Status {
+        let mut metadata = MetadataMap::new();
+        self.put(&mut metadata);
+        Status::with_metadata(Code::Ok, "", metadata)
+    }
+
+    /// Names it in metadata.
+    pub(super) fn put(&self, metadata: &mut MetadataMap) {
+        // A topic's name is ASCII in every engine; one that is not costs the receipt, never the answer.
+        let receipt = self.receipt.as_ref().and_then(|receipt| receipt.parse().ok());
+        if let Some(receipt) = receipt {
+            metadata.insert(RECEIPT, receipt);
+        }
+        if let Some(reason) = self.reason {
+            metadata.insert(REASON, AsciiMetadataValue::from_static(reason));
+        }
+    }
 }
 
 /// What a message that could not be taken from its frame means. tonic tells the cases apart by code and text only.

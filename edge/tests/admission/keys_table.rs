@@ -87,7 +87,7 @@ impl KeysTable {
 
     pub(crate) async fn redis_value(key_hash: &str) -> Option<Vec<u8>> {
         redis::cmd("GET")
-            .arg(format!("gosight:key:v1:{key_hash}"))
+            .arg(format!("gosight:key:v2:{key_hash}"))
             .query_async(&mut redis_connection().await)
             .await
             .unwrap()
@@ -95,7 +95,7 @@ impl KeysTable {
 
     pub(crate) async fn damage_redis_value(key_hash: &str) {
         redis::cmd("SET")
-            .arg(format!("gosight:key:v1:{key_hash}"))
+            .arg(format!("gosight:key:v2:{key_hash}"))
             .arg(b"\xff damaged")
             .arg("EX")
             .arg(60)

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gosight_config::EdgeSettings;
 use gosight_edge::admission::{Grant, KeyDirectory, KeyStore, KeyStoreError, LocalLimiter, StoredKey, key_hash};
-use gosight_edge::{EdgeError, EdgeParts, Listeners, Tls, serve};
+use gosight_edge::{EdgeError, EdgeParts, Listeners, Live, Tls, serve};
 use gosight_lifecycle::{Readiness, Shutdown};
 use gosight_proto::ingest_service_client::IngestServiceClient;
 use gosight_proto::{Event, EventBatch, SessionMeta};
@@ -34,6 +34,8 @@ pub struct Edge {
     pub http: String,
     /// `http://address:port`
     pub grpc: String,
+    pub live: Live,
+    pub readiness: Readiness,
     pub shutdown: Shutdown,
     pub served: JoinHandle<Result<(), EdgeError>>,
 }
@@ -78,12 +80,14 @@ impl Edge {
             format!("http://{}", listeners.grpc.local_addr().unwrap()),
         );
         let shutdown = Shutdown::new();
+        let (live, readiness) = (Live::new(&settings), Readiness::new());
         let parts = EdgeParts {
             keys: KeyDirectory::new(&settings.keys, Arc::new(OneKey), None),
-            limiter: Arc::new(LocalLimiter::new(&settings.rate_limit)),
+            limiter: Arc::new(LocalLimiter::new(&live)),
+            live: live.clone(),
             log: Arc::clone(&log) as _,
             log_name: "log",
-            readiness: Readiness::new(),
+            readiness: readiness.clone(),
             tls: Tls::load(&settings.server.tls).unwrap(),
             settings,
         };
@@ -92,6 +96,8 @@ impl Edge {
             log,
             http,
             grpc,
+            live,
+            readiness,
             shutdown,
             served,
         }
@@ -156,6 +162,7 @@ impl KeyStore for OneKey {
                 project_id: PROJECT.into(),
                 key_id: "key-1".into(),
                 privacy: PrivacyRules::default(),
+                requests_per_minute: Some(3),
             },
             is_active: true,
             permits_ingest: true,

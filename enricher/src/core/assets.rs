@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gosight_config::EnricherSettings;
 
-use crate::core::geo::{GeoError, GeoReader};
+use crate::core::geo::{Geo, GeoError, GeoReader};
 use crate::core::rules::Rules;
 use crate::core::user_agents::UserAgents;
 
@@ -12,12 +12,12 @@ use crate::core::user_agents::UserAgents;
 #[derive(Debug, Clone)]
 pub struct Assets {
     /// Country and city; absent where no file is configured.
-    pub geo: Option<GeoReader>,
+    pub geo: Option<Geo>,
     /// Browser, operating system, device.
     pub user_agents: UserAgents,
     /// What a valid event is, and what leaves of a person's address.
     pub rules: Rules,
-    /// Version of the enricher, for rejects.
+    /// Version of the enricher, for rejects and headers.
     pub enricher_version: Arc<str>,
 }
 
@@ -25,19 +25,15 @@ impl Assets {
     /// Reads what the settings name.
     ///
     /// # Errors
-    /// The GeoIP file can't be read or is no city file.
+    /// A GeoIP file can't be read or is no city file.
     pub fn load(settings: &EnricherSettings) -> Result<Self, GeoError> {
-        let path = &settings.geoip.database_path;
-        let geo = if path.as_os_str().is_empty() {
-            None
-        } else {
-            Some(GeoReader::open(path)?)
-        };
-        Ok(Self::new(settings, geo))
+        let files = settings.geoip.files();
+        let readers: Result<Vec<GeoReader>, GeoError> = files.iter().map(|path| GeoReader::open(path)).collect();
+        Ok(Self::new(settings, Geo::new(readers?)))
     }
 
-    /// Assets of those settings with that city file.
-    pub fn new(settings: &EnricherSettings, geo: Option<GeoReader>) -> Self {
+    /// Assets of those settings with those city files.
+    pub fn new(settings: &EnricherSettings, geo: Option<Geo>) -> Self {
         Self {
             geo,
             user_agents: UserAgents::new(settings.user_agent.cache_entries),

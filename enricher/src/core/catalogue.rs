@@ -17,6 +17,11 @@ const CUSTOM_OUT: &str = "EVENT_TYPE_CUSTOM";
 const PREFIX: &str = "EVENT_TYPE_";
 
 impl EventType {
+    /// Whether it tells of what a person typed.
+    pub(super) fn is_input(&self) -> bool {
+        self.name.starts_with("input_")
+    }
+
     /// The `type` on the raw topic.
     pub(super) fn output_name(&self) -> &'static str {
         match self.name {

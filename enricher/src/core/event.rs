@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::catalogue::EventType;
+use super::clock::OriginalTime;
 
 /// An event as it stands in the body.
 pub(super) enum Encoded<'a> {
@@ -43,6 +44,8 @@ pub(super) struct Event<'a> {
     pub(super) event_type: TypeName<'a>,
     /// Unix ms.
     pub(super) timestamp: i64,
+    /// Absent where `timestamp` is the client's own.
+    pub(super) original_time: Option<OriginalTime>,
     /// The client's id, as it came.
     pub(super) id: Option<Cow<'a, str>>,
     /// The event's own user, before the batch's.
@@ -52,6 +55,10 @@ pub(super) struct Event<'a> {
     pub(super) page_at_top: Vec<&'static str>,
     /// An object.
     pub(super) payload: Option<Cow<'a, RawValue>>,
+    /// The payload tells of an input, whatever the type says.
+    pub(super) is_input: bool,
+    /// What was typed into a password field was removed.
+    pub(super) is_masked: bool,
     pub(super) properties: Properties<'a>,
 }
 

@@ -7,6 +7,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::numbers;
+
 /// Levels of objects and arrays that an event may have. Readers downstream have limits of their own (serde_json's is 128), and
 /// an output wraps the event in up to two levels more.
 pub(super) const MAX_DEPTH: usize = 100;
@@ -119,13 +121,17 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
+/// As much of a text as a message repeats.
+pub(super) fn beginning(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
+}
+
 /// A value for a message: its kind and its beginning.
 pub(super) fn shown(value: &RawValue) -> String {
-    let json = value.get();
-    let beginning = match json.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &json[..end]),
-        None => json.to_owned(),
-    };
+    let beginning = beginning(value.get());
     match kind(value) {
         Kind::Null => Kind::Null.to_string(),
         kind => format!("{kind} ({beginning})"),
@@ -227,7 +233,7 @@ pub(super) fn escaped(name: &str) -> Cow<'_, str> {
 /// A value that may stand in an output: the client's bytes, or a string of them where strict readers would refuse them.
 pub(super) fn readable(value: &RawValue) -> Cow<'_, RawValue> {
     let json = value.get();
-    if lone_surrogate(json).is_none() && !too_deep(json) {
+    if lone_surrogate(json).is_none() && !too_deep(json) && numbers::beyond_double(json).is_none() {
         return Cow::Borrowed(value);
     }
     serde_json::value::to_raw_value(json).map_or(Cow::Borrowed(value), Cow::Owned)

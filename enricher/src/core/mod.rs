@@ -6,6 +6,7 @@
 
 mod assets;
 mod catalogue;
+mod clock;
 mod decode;
 mod encode;
 mod enrich;
@@ -13,6 +14,8 @@ mod event;
 mod geo;
 mod ids;
 mod json;
+mod masking;
+mod numbers;
 mod outcome;
 mod problems;
 mod read;
@@ -34,7 +37,8 @@ use enrich::Facts;
 use read::{ReadBatch, ReadEvent, Refused, ValidEvent};
 
 pub use assets::Assets;
-pub use geo::{GeoError, GeoReader, Place};
+pub use clock::TimeChange;
+pub use geo::{Geo, GeoError, GeoReader, Place, Stamp};
 pub use outcome::{DuplicateOutput, EventOutput, Outcome, Processed, RejectOutput};
 pub use rules::Rules;
 pub use user_agents::{Agent, UserAgents, is_library};
@@ -122,6 +126,8 @@ fn processed(
         }
         let event_type = metric_name(&valid.event.event_type);
         let size = encoded.bytes().len();
+        let time_change = valid.event.original_time.map(|original| original.change);
+        let is_masked = valid.event.is_masked;
         let facts = facts.as_ref().map_err(Refused::clone);
         match facts.and_then(|facts| enriched(valid, batch, facts, size, &assets.rules)) {
             Ok(value) => Outcome::Event(EventOutput {
@@ -129,6 +135,8 @@ fn processed(
                 event_id,
                 event_type,
                 value,
+                time_change,
+                is_masked,
             }),
             Err(refused) => Outcome::Reject(rejecter.reject(index, refused, original)),
         }

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use gosight_schemas::{Origin, RejectCode};
 use uuid::Uuid;
 
+use super::clock::TimeChange;
+
 /// Everything that one staged record turns into.
 #[derive(Debug, Clone)]
 pub struct Processed {
@@ -45,6 +47,10 @@ pub struct EventOutput {
     pub event_type: &'static str,
     /// The record's value: one JSON object.
     pub value: Bytes,
+    /// Whether its timestamp is not the client's own.
+    pub time_change: Option<TimeChange>,
+    /// Whether what was typed into a password field was removed.
+    pub is_masked: bool,
 }
 
 /// A record for the errors topic.
@@ -60,6 +66,8 @@ pub struct RejectOutput {
     pub attempt: u32,
     /// The record's value: one JSON object.
     pub value: Bytes,
+    /// Whether what was typed into a password field was removed from the original.
+    pub is_masked: bool,
 }
 
 /// A repeated event.

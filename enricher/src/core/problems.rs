@@ -19,13 +19,20 @@ pub(super) struct Problems {
 }
 
 impl Problems {
-    /// Notes one.
+    /// Notes one, unless the same was found in the same field before.
     pub(super) fn add(&mut self, code: RejectCode, field: impl Into<String>, message: impl Into<String>) {
+        let mut field = field.into();
+        if self
+            .found
+            .iter()
+            .any(|problem| problem.code == code && problem.field == field)
+        {
+            return;
+        }
         if self.found.len() == MAX_PROBLEMS {
             self.more += 1;
             return;
         }
-        let mut field = field.into();
         field.truncate(field.floor_char_boundary(MAX_FIELD));
         self.found.push(Problem {
             code,

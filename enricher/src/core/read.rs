@@ -3,9 +3,11 @@
 
 use gosight_schemas::{Problem, RawBatch, RejectCode, Stage};
 
+use super::clock;
 use super::decode;
 use super::event::{BatchFacts, Encoded, Event};
 use super::ids::{EventId, IdMaker};
+use super::masking;
 use super::problems::Problems;
 use super::rules::Rules;
 use super::validate::{self, Bounds};
@@ -76,6 +78,7 @@ fn event<'a>(encoded: &Encoded<'a>, bounds: Bounds<'_>, ids: &mut IdMaker<'_>) -
             problems: problems.into_list(),
         });
     };
+    clock::adjust(&mut event, bounds, &problems);
     validate::check(&event, bounds, &mut problems);
     if !problems.is_empty() {
         return Err(Refused {
@@ -83,6 +86,7 @@ fn event<'a>(encoded: &Encoded<'a>, bounds: Bounds<'_>, ids: &mut IdMaker<'_>) -
             problems: problems.into_list(),
         });
     }
+    masking::mask(&mut event);
     let id = ids.id(event.id.take(), encoded.bytes());
     Ok(ValidEvent { event, id })
 }

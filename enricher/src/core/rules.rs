@@ -1,10 +1,12 @@
 //! What a valid event is and how large a record may be, in plain numbers.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use gosight_config::EnricherSettings;
-use gosight_config::enricher::{AnonymizedIp, UnknownTypes};
+use gosight_config::enricher::{ClockCorrection, IpPrivacy, OutOfRange, PrivacySettings, UnknownTypes};
+use gosight_schemas::PrivacyRules;
 
 /// Key, headers and the log's own framing of a record count against the topic's limit too; so much is kept for them.
 const RECORD_OVERHEAD: usize = 2048;
@@ -28,8 +30,14 @@ pub struct Rules {
     pub max_raw_value: usize,
     /// Bytes that an errors record's value may have.
     pub max_reject_value: usize,
-    /// What becomes of an address where the project asks for privacy.
-    pub anonymized_ip: AnonymizedIp,
+    /// Properties of one custom event.
+    pub max_properties: usize,
+    /// A client's clock that is wrong by more than so many ms is corrected; absent where none is.
+    pub clock_tolerance_ms: Option<i64>,
+    /// What becomes of a timestamp too far ahead of the receipt or too long before it.
+    pub out_of_range: OutOfRange,
+    /// What leaves of an address.
+    pub privacy: PrivacySettings,
 }
 
 impl Rules {
@@ -45,8 +53,28 @@ impl Rules {
             max_age_ms: millis(validation.max_age),
             max_raw_value: Self::value_within(bytes(validation.raw_record)),
             max_reject_value: Self::value_within(bytes(validation.errors_record)),
-            anonymized_ip: settings.privacy.anonymized_ip,
+            max_properties: usize::try_from(validation.max_properties).unwrap_or(usize::MAX),
+            clock_tolerance_ms: match settings.clock.correction {
+                ClockCorrection::SentAt => Some(millis(settings.clock.tolerance)),
+                ClockCorrection::Off => None,
+            },
+            out_of_range: settings.clock.out_of_range,
+            privacy: settings.privacy.clone(),
         }
+    }
+
+    /// What leaves of the addresses of a project with those settings.
+    pub fn ip_privacy(&self, project: PrivacyRules) -> IpPrivacy {
+        if project.anonymize_ip {
+            self.privacy.ip.max(self.privacy.anonymized_ip)
+        } else {
+            self.privacy.ip
+        }
+    }
+
+    /// The timestamps that are allowed in a batch received then, Unix ms.
+    pub fn times(&self, received_at: i64) -> RangeInclusive<i64> {
+        received_at.saturating_sub(self.max_age_ms)..=received_at.saturating_add(self.max_future_ms)
     }
 
     /// The largest value that fits a topic whose records may have `limit` bytes.

@@ -1,13 +1,14 @@
-//! A log whose lanes fail when they are told to.
+//! A log whose lanes and readers fail when they are told to.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use gosight_eventlog::{
-    Durable, EventLog, Lane, LaneError, LaneOptions, LogError, NewRecord, PartitionBounds, PollLimit, Polled, Reader,
-    TopicCreation, TopicInfo, TopicSpec,
+    Durable, EventLog, Lane, LaneError, LaneOptions, LogError, LogRecord, NewRecord, PartitionBounds, PollLimit,
+    Polled, Reader, TopicCreation, TopicInfo, TopicSpec,
 };
 
 /// The errors that the next polls and commits give, over all lanes.
@@ -15,6 +16,8 @@ use gosight_eventlog::{
 pub(crate) struct Failures {
     pub(crate) polls: Mutex<VecDeque<LaneError>>,
     pub(crate) commits: Mutex<VecDeque<LaneError>>,
+    /// So many reads bring nothing, as when the log does not answer in time.
+    pub(crate) empty_reads: AtomicUsize,
 }
 
 pub(crate) struct FailingLog {
@@ -25,6 +28,27 @@ pub(crate) struct FailingLog {
 struct FailingLane {
     inner: Box<dyn Lane>,
     failures: Arc<Failures>,
+}
+
+struct FailingReader {
+    inner: Box<dyn Reader>,
+    failures: Arc<Failures>,
+}
+
+#[async_trait]
+impl Reader for FailingReader {
+    async fn next(&mut self, max_records: usize, max_wait: Duration) -> Result<Vec<LogRecord>, LogError> {
+        let empty = &self.failures.empty_reads;
+        let fails = empty.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        match fails {
+            Ok(_) => Ok(Vec::new()),
+            Err(_) => self.inner.next(max_records, max_wait).await,
+        }
+    }
+
+    fn positions(&self) -> Vec<(i32, i64)> {
+        self.inner.positions()
+    }
 }
 
 #[async_trait]
@@ -71,7 +95,10 @@ impl EventLog for FailingLog {
     }
 
     async fn reader(&self, topic: &str, starts: &[(i32, i64)]) -> Result<Box<dyn Reader>, LogError> {
-        self.inner.reader(topic, starts).await
+        Ok(Box::new(FailingReader {
+            inner: self.inner.reader(topic, starts).await?,
+            failures: Arc::clone(&self.failures),
+        }))
     }
 
     async fn bounds(&self, topic: &str) -> Result<Vec<PartitionBounds>, LogError> {

@@ -303,12 +303,14 @@ impl Admin {
             timeout,
             ..self.question("asking the brokers for their state".to_owned(), Some(topic))
         };
-        let metadata = match self.metadata(question.clone()).await {
-            Err(LogError::UnknownTopic { .. }) => return Ok(()),
-            other => other?,
-        };
+        let metadata = self.metadata(question.clone()).await?;
         if metadata.brokers().is_empty() {
             return Err(question.refused("the cluster has no broker"));
+        }
+        if metadata.topics().iter().all(|found| found.partitions().is_empty()) {
+            return Err(LogError::UnknownTopic {
+                topic: topic.to_owned(),
+            });
         }
         let leaderless = metadata
             .topics()

@@ -28,6 +28,8 @@ pub(super) fn base(settings: &KafkaSettings, client_id: &str) -> ClientConfig {
         .set("client.id", client_id)
         .set("message.max.bytes", MAX_RECORD_BYTES.to_string())
         .set("socket.keepalive.enable", "true")
+        // A topic that brokers make up has another number of partitions and other clocks than the contract's.
+        .set("allow.auto.create.topics", "false")
         // Brokers that come back are found within a second.
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "1000")
@@ -119,6 +121,8 @@ pub(super) fn lane_producer(settings: &KafkaSettings, client_id: &str, options: 
         // The next transaction meets CONCURRENT_TRANSACTIONS while the last one's markers are written, and sleeps so long.
         .set("retry.backoff.ms", "1")
         .set("retry.backoff.max.ms", "100")
+        // A transaction only asks whether any output failed; the others' reports would cost more than sending them.
+        .set("delivery.report.only.error", "true")
         .set("linger.ms", "1")
         .set("queue.buffering.max.kbytes", LANE_QUEUE_KBYTES.to_string())
         .set("queue.buffering.max.messages", "0");
@@ -250,6 +254,7 @@ mod tests {
             &[
                 ("bootstrap.servers", "one:9092,two:9093"),
                 ("client.id", "edge"),
+                ("allow.auto.create.topics", "false"),
                 ("security.protocol", "sasl_ssl"),
                 ("ssl.ca.location", "/etc/ca.pem"),
                 ("ssl.certificate.location", "/etc/cert.pem"),
@@ -318,6 +323,7 @@ mod tests {
                 ("enable.idempotence", "true"),
                 ("acks", "-1"),
                 ("partitioner", "murmur2_random"),
+                ("delivery.report.only.error", "true"),
                 ("retry.backoff.ms", "1"),
             ],
         );

@@ -17,6 +17,8 @@ use tokio::time::Instant;
 
 /// Longer than anything may take; a wait that reaches it fails its test.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+/// What a bench's staging topic is called, where it has one.
+pub(crate) const STAGING: &str = "staging";
 /// The session timeout of lanes: short, so that tests see soon that a member is dead.
 pub(crate) const SESSION: Duration = Duration::from_secs(2);
 /// The limit of topics that ask for no other.
@@ -73,7 +75,11 @@ impl Bench {
     /// Opens the log. The embedded one must be closed before it is opened again.
     pub(crate) async fn open(&self) -> Arc<dyn EventLog> {
         match self.engine {
-            Engine::Kafka => KafkaLog::connect(&kafka_settings(), &self.unique).unwrap(),
+            Engine::Kafka => {
+                let mut settings = kafka_settings();
+                settings.topics.staging = self.name(STAGING);
+                KafkaLog::connect(&settings, &self.unique).unwrap()
+            }
             Engine::Embedded => EmbeddedLog::open(&self.directory, EmbeddedOptions::default())
                 .await
                 .unwrap(),

@@ -173,6 +173,13 @@ async fn brokers_that_do_not_answer_are_named_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_without_the_staging_topic_is_not_well() {
+    let log = bench("health").open().await;
+    let error = log.health(Duration::from_secs(10)).await.unwrap_err();
+    assert!(error.to_string().contains("does not exist"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lane_names_records_that_went_before_it_consumed_them() {
     let bench = bench("");
     let log = bench.open().await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gosight_eventlog::{AppendError, LogError, TimestampSource, TopicCreation, TopicInfo, TopicSpec};
 
-use crate::bench::{Bench, append_all, read_all, record};
+use crate::bench::{Bench, STAGING, append_all, read_all, record};
 
 pub(crate) async fn topics_are_created_once_and_described(bench: Bench) {
     let log = bench.open().await;
@@ -50,6 +50,7 @@ pub(crate) async fn topics_are_created_once_and_described(bench: Bench) {
         assert_eq!(read_all(&log, &topic).await.len(), 1);
     }
     assert_eq!(log.create_topics(&[]).await.unwrap(), []);
+    log.create_topics(&[bench.spec(STAGING, 1)]).await.unwrap();
     log.health(Duration::from_secs(10)).await.unwrap();
 }
 

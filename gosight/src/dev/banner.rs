@@ -11,6 +11,8 @@ pub(super) fn print(addresses: &Addresses, data: &Path) {
     let Addresses { http, grpc, admin } = addresses;
     let [key, other] = KEYS;
     let data = data.display();
+    // As it was typed: after `make run` it stands on nobody's path.
+    let program = std::env::args().next().unwrap_or_else(|| "gosight".to_owned());
     println!(
         "GoSight Ingest runs.
 
@@ -28,7 +30,7 @@ Send an event:
 
 See it enriched:
 
-  gosight tail --data {data} --from start
+  {program} tail --data {data} --from start
 
 Ctrl-C stops it; the next start goes on where it was."
     );

@@ -17,7 +17,12 @@ pub(super) struct Directory {
 impl Directory {
     /// Creates the directory where it is missing and locks it.
     pub(super) fn lock(path: &Path) -> Result<Self, Failure> {
-        let failed = |what: &str, error: std::io::Error| Failure::usage(format!("{what} {}: {error}", path.display()));
+        let failed = |what: &str, error: std::io::Error| {
+            let path = path.display();
+            Failure::usage(format!(
+                "{what} {path}: {error}; make it writable, or choose another directory with --data"
+            ))
+        };
         fs::create_dir_all(path).map_err(|error| failed("cannot create the data directory", error))?;
         let lock = File::create(path.join("lock")).map_err(|error| failed("cannot write to", error))?;
         match lock.try_lock_exclusive() {

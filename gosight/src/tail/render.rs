@@ -122,6 +122,15 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_no_double_holds_is_shown_wherever_it_stands() {
+        let reject = br#"{"code":"out_of_range","original":{"base64":"eyJ4IjoxZTk5OX0="}}"#;
+        for value in [&reject[..], br#"{"original":{"json":{"x":1e999}}}"#] {
+            let expected = format!("{}\n", str::from_utf8(value).unwrap());
+            assert_eq!(shown(value, TopicChoice::Errors), expected);
+        }
+    }
+
+    #[test]
     fn what_cannot_be_read_is_shown_as_base64() {
         assert_eq!(shown(&[0xff], TopicChoice::Raw), "{\"base64\":\"/w==\"}\n");
         assert!(shown(&[0xff], TopicChoice::Staging).contains("\"base64\":\"/w==\""));

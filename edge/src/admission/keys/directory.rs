@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::database::Database;
 use super::hash::KeyHash;
+use super::look_ups::{LookUps, Source};
 use super::memory::{Memory, MemoryCache, Reading};
 use super::redis_cache::RedisKeyCache;
 use super::requests::{Promise, Requests, Wish};
@@ -40,6 +41,7 @@ struct Inner {
     database: Database,
     requests: Requests<Answer>,
     usage: UsageCounters,
+    look_ups: LookUps,
     fresh_for: Duration,
     grace: Duration,
 }
@@ -59,15 +61,6 @@ enum Found {
     Unavailable,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Source {
-    Memory,
-    Redis,
-    Database,
-    /// Older than it should be, since the database does not answer.
-    Stale,
-}
-
 impl KeyDirectory {
     /// A directory over a store, with Redis in front where there is one.
     pub fn new(settings: &KeySettings, store: Arc<dyn KeyStore>, redis: Option<RedisKeyCache>) -> Self {
@@ -78,6 +71,7 @@ impl KeyDirectory {
                 database: Database::new(store),
                 requests: Requests::new(),
                 usage: UsageCounters::default(),
+                look_ups: LookUps::new(),
                 fresh_for: settings.fresh_for,
                 grace: settings.grace,
             }),
@@ -102,7 +96,7 @@ impl KeyDirectory {
             Found::NoKey => Err(Refusal::invalid_key()),
             Found::Unavailable => Err(unavailable()),
         };
-        count_look_up(answer.source, &judged);
+        self.inner.look_ups.count(answer.source, &judged);
         if let Ok(grant) = &judged {
             self.inner.usage.count(&grant.key_id, now_ms);
         }
@@ -281,34 +275,11 @@ impl Answer {
     }
 }
 
-impl Source {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Redis => "redis",
-            Self::Database => "database",
-            Self::Stale => "stale",
-        }
-    }
-}
-
 fn unavailable() -> Refusal {
     Refusal::new(
         Reason::KeysUnavailable,
         "API keys can't be checked right now; try again",
     )
-}
-
-fn count_look_up(source: Source, judged: &Result<Grant, Refusal>) {
-    let result = match judged {
-        Ok(_) => "valid",
-        Err(refusal) => match refusal.reason() {
-            Reason::KeysUnavailable => "unavailable",
-            Reason::KeyNotPermitted => "not_permitted",
-            _ => "invalid",
-        },
-    };
-    metrics::counter!("edge_key_lookups_total", "source" => source.name(), "result" => result).increment(1);
 }
 
 /// Now, as Unix time in milliseconds.

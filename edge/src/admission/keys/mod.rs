@@ -3,6 +3,7 @@
 mod database;
 mod directory;
 mod hash;
+mod look_ups;
 mod memory;
 mod postgres;
 mod redis_cache;

@@ -12,13 +12,14 @@ use sqlx::{Executor, Row};
 use uuid::Uuid;
 
 use super::store::{KeyStore, KeyStoreError, KeyUsage, StoredKey};
-use crate::admission::Grant;
+use crate::admission::{Grant, own_rate};
 
 /// JSON is judged by PostgreSQL itself: nothing that an owner writes into a column can break the look-up of other keys.
 const FIND: &str = r#"
 SELECT k.key_hash::text AS key_hash,
        k.id,
        k.project_id,
+       GREATEST(LEAST(k.rate_limit, 2147483647), 0)::int AS rate_limit,
        COALESCE(k.is_active AND p.is_active, false) AS is_active,
        COALESCE(k.permissions @> '["ingest"]'::jsonb, false) AS permits_ingest,
        COALESCE(p.settings #> '{privacy,anonymizeIp}' = 'true'::jsonb, false) AS anonymize_ip,
@@ -143,6 +144,7 @@ fn decode(row: &PgRow) -> Result<(String, StoredKey), sqlx::Error> {
             privacy: PrivacyRules {
                 anonymize_ip: row.try_get("anonymize_ip")?,
             },
+            requests_per_minute: own_rate(row.try_get("rate_limit")?),
         },
         is_active: row.try_get("is_active")?,
         permits_ingest: row.try_get("permits_ingest")?,

@@ -21,7 +21,7 @@ pub struct RedisKeyCache {
     ttl: Duration,
 }
 
-/// The value under `gosight:key:v1:<hash>`.
+/// The value under `gosight:key:v2:<hash>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct CachedKey {
     /// When the database was asked (Unix ms, by the clock of the edge that asked).
@@ -34,6 +34,7 @@ struct CachedKey {
     is_active: bool,
     permits_ingest: bool,
     expires_at_ms: Option<i64>,
+    requests_per_minute: Option<u32>,
 }
 
 impl RedisKeyCache {
@@ -102,7 +103,7 @@ impl RedisKeyCache {
 }
 
 fn name(hash: &KeyHash) -> String {
-    format!("gosight:key:v1:{hash}")
+    format!("gosight:key:v2:{hash}")
 }
 
 /// The answers to one MGET and a PTTL per key.
@@ -138,6 +139,7 @@ fn encode(key: &StoredKey, read_at_ms: i64, ttl_ms: i64) -> Option<Vec<u8>> {
         is_active: key.is_active,
         permits_ingest: key.permits_ingest,
         expires_at_ms: key.expires_at_ms,
+        requests_per_minute: key.grant.requests_per_minute,
     };
     serde_json::to_vec(&cached).ok()
 }
@@ -160,6 +162,7 @@ impl CachedKey {
                 privacy: PrivacyRules {
                     anonymize_ip: self.anonymize_ip,
                 },
+                requests_per_minute: self.requests_per_minute,
             },
             is_active: self.is_active,
             permits_ingest: self.permits_ingest,

@@ -141,6 +141,8 @@ fn decode(row: &SqliteRow) -> Result<StoredKey, sqlx::Error> {
             privacy: PrivacyRules {
                 anonymize_ip: anonymizes_ip(&settings),
             },
+            // The embedded table has no such column.
+            requests_per_minute: None,
         },
         is_active: row.try_get("is_active")?,
         permits_ingest: permits_ingest(&permissions),

@@ -88,6 +88,7 @@ pub(super) mod tests {
                 project_id: "b0000000-0000-0000-0000-000000000001".into(),
                 key_id: "c0000000-0000-0000-0000-000000000001".into(),
                 privacy: PrivacyRules { anonymize_ip: true },
+                requests_per_minute: Some(1_000),
             },
             is_active: true,
             permits_ingest: true,

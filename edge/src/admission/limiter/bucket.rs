@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use gosight_config::edge::RateLimitSettings;
 
-/// Levels are kept in millionths of a token: a rate of n a second adds n of them a microsecond, with nothing to round.
-pub(super) const MICRO: u64 = 1_000_000;
+/// Levels are kept in parts of a token: a rate of n a minute adds n of them a microsecond, with nothing to round.
+pub(super) const TOKEN: u64 = 60_000_000;
 
 /// Microseconds since the limiter began.
 pub(super) type Moment = u64;
@@ -13,8 +13,7 @@ pub(super) type Moment = u64;
 /// How fast a bucket fills, and how much it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rate {
-    /// Tokens a second.
-    pub(super) per_second: u32,
+    pub(super) per_minute: u64,
     /// Tokens of a full bucket.
     pub(super) burst: u32,
 }
@@ -24,6 +23,13 @@ pub(super) struct Rate {
 pub(super) struct Limits {
     pub(super) requests: Rate,
     pub(super) events: Rate,
+}
+
+/// Tokens of each kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tokens {
+    pub(super) requests: u64,
+    pub(super) events: u64,
 }
 
 /// What one bucket holds.
@@ -41,25 +47,41 @@ pub(super) struct ProjectBuckets {
 }
 
 impl Rate {
-    fn capacity(self) -> u64 {
-        u64::from(self.burst) * MICRO
+    /// 0 counts as 1: nothing here divides by it.
+    pub(super) const fn per_second(tokens: u32, burst: u32) -> Self {
+        Self::per_minute(tokens as u64 * 60, burst)
     }
 
-    /// How long it takes to gain so many millionths of a token, rounded up.
+    const fn per_minute(tokens: u64, burst: u32) -> Self {
+        Self {
+            per_minute: if tokens == 0 { 1 } else { tokens },
+            burst: if burst == 0 { 1 } else { burst },
+        }
+    }
+
+    fn capacity(self) -> u64 {
+        u64::from(self.burst) * TOKEN
+    }
+
+    /// How long it takes to gain so many parts of a token, rounded up.
     pub(super) fn time_for(self, level: u64) -> Duration {
-        Duration::from_micros(level.div_ceil(u64::from(self.per_second)))
+        Duration::from_micros(level.div_ceil(self.per_minute))
     }
 }
 
 impl Limits {
     pub(super) fn new(settings: &RateLimitSettings) -> Self {
-        let rate = |per_second: u32, burst: u32| Rate {
-            per_second: per_second.max(1),
-            burst: burst.max(1),
-        };
         Self {
-            requests: rate(settings.requests_per_second, settings.burst),
-            events: rate(settings.events_per_second, settings.events_burst),
+            requests: Rate::per_second(settings.requests_per_second, settings.burst),
+            events: Rate::per_second(settings.events_per_second, settings.events_burst),
+        }
+    }
+
+    /// Of a key's own bucket: requests a minute, a minute's worth at once. It takes no events, so their rate means nothing.
+    pub(super) fn of_key(per_minute: u32) -> Self {
+        Self {
+            requests: Rate::per_minute(per_minute.into(), per_minute),
+            events: Rate::per_second(1, 1),
         }
     }
 }
@@ -72,7 +94,7 @@ impl TokenBucket {
         }
     }
 
-    /// Learns the level (millionths of a token) from elsewhere.
+    /// Learns the level (parts of a token) from elsewhere.
     pub(super) fn set(&mut self, level: u64, now: Moment) {
         self.level = level;
         self.at = now;
@@ -81,7 +103,7 @@ impl TokenBucket {
     /// How long until the bucket has so many tokens; zero when it has. More than a full bucket never come, however long one waits.
     pub(super) fn wait_for(&mut self, rate: Rate, tokens: u64, now: Moment) -> Duration {
         self.refill(rate, now);
-        rate.time_for((tokens * MICRO).saturating_sub(self.level))
+        rate.time_for((tokens * TOKEN).saturating_sub(self.level))
     }
 
     /// How long until it is full.
@@ -89,13 +111,19 @@ impl TokenBucket {
         self.clone().wait_for(rate, u64::from(rate.burst), now)
     }
 
+    /// Whole tokens that it has.
+    fn tokens(&mut self, rate: Rate, now: Moment) -> u64 {
+        self.refill(rate, now);
+        self.level / TOKEN
+    }
+
     fn take(&mut self, tokens: u64) {
-        self.level = self.level.saturating_sub(tokens * MICRO);
+        self.level = self.level.saturating_sub(tokens * TOKEN);
     }
 
     fn refill(&mut self, rate: Rate, now: Moment) {
         let elapsed = now.saturating_sub(self.at);
-        let gained = elapsed.saturating_mul(u64::from(rate.per_second));
+        let gained = elapsed.saturating_mul(rate.per_minute);
         self.level = self.level.saturating_add(gained).min(rate.capacity());
         self.at = self.at.max(now);
     }
@@ -124,6 +152,19 @@ impl ProjectBuckets {
         Ok(())
     }
 
+    /// Whole tokens that they have.
+    pub(super) fn left(&mut self, limits: &Limits, now: Moment) -> Tokens {
+        Tokens {
+            requests: self.requests.tokens(limits.requests, now),
+            events: self.events.tokens(limits.events, now),
+        }
+    }
+
+    /// A request that was taken comes back.
+    pub(super) fn give_back_request(&mut self) {
+        self.requests.level = self.requests.level.saturating_add(TOKEN);
+    }
+
     /// How long until both are full: until then, forgetting them would give tokens away.
     pub(super) fn time_to_full(&self, limits: &Limits, now: Moment) -> Duration {
         self.requests
@@ -136,7 +177,7 @@ impl ProjectBuckets {
 mod tests {
     use proptest::prelude::{any, prop, proptest};
 
-    use super::{Limits, MICRO, ProjectBuckets, Rate, TokenBucket};
+    use super::{Limits, ProjectBuckets, Rate, TOKEN, TokenBucket};
 
     proptest! {
         /// From any moment on: no more than rate × time + burst, in both buckets.
@@ -159,8 +200,8 @@ mod tests {
                     requests += 1;
                     taken += u64::from(*events);
                 }
-                assert!(requests * MICRO <= most(limits.requests, now - begun));
-                assert!(taken * MICRO <= most(limits.events, now - begun));
+                assert!(requests * TOKEN <= most(limits.requests, now - begun));
+                assert!(taken * TOKEN <= most(limits.events, now - begun));
             }
         }
 
@@ -187,14 +228,8 @@ mod tests {
     #[test]
     fn a_refused_request_takes_nothing() {
         let limits = Limits {
-            requests: Rate {
-                per_second: 1,
-                burst: 2,
-            },
-            events: Rate {
-                per_second: 10,
-                burst: 10,
-            },
+            requests: Rate::per_second(1, 2),
+            events: Rate::per_second(10, 10),
         };
         let mut buckets = ProjectBuckets::full(&limits, 0);
         assert_eq!(buckets.take(&limits, 8, 0), Ok(()));
@@ -205,10 +240,7 @@ mod tests {
 
     #[test]
     fn fractions_are_not_lost_and_a_clock_that_goes_back_adds_nothing() {
-        let rate = Rate {
-            per_second: 3,
-            burst: 1,
-        };
+        let rate = Rate::per_second(3, 1);
         let mut bucket = TokenBucket::full(rate, 0);
         bucket.take(1);
         for now in 1..333_334 {
@@ -219,12 +251,12 @@ mod tests {
     }
 
     fn most(rate: Rate, elapsed: u64) -> u64 {
-        u64::from(rate.burst) * MICRO + u64::from(rate.per_second) * elapsed
+        u64::from(rate.burst) * TOKEN + rate.per_minute * elapsed
     }
 
     fn limits() -> impl prop::strategy::Strategy<Value = Limits> {
         use prop::strategy::Strategy;
-        let rate = || (1_u32..500, 1_u32..100).prop_map(|(per_second, burst)| Rate { per_second, burst });
+        let rate = || (1_u32..500, 1_u32..100).prop_map(|(per_second, burst)| Rate::per_second(per_second, burst));
         (rate(), rate()).prop_map(|(requests, events)| Limits { requests, events })
     }
 }

@@ -6,14 +6,7 @@
 
 use std::time::Duration;
 
-use super::bucket::{Limits, Moment, ProjectBuckets, Rate};
-
-/// Tokens of each kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Tokens {
-    pub(super) requests: u64,
-    pub(super) events: u64,
-}
+use super::bucket::{Limits, Moment, ProjectBuckets, Rate, Tokens};
 
 /// What to ask Redis for, all of `need` or nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +22,7 @@ pub(super) struct Ask {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) granted: Tokens,
-    /// What is left there, in millionths of a token.
+    /// What is left there, in parts of a token.
     pub(super) levels: Tokens,
 }
 
@@ -61,6 +54,7 @@ impl LeasedBuckets {
     /// Decides without Redis where that is possible.
     pub(super) fn at_once(&mut self, limits: &Limits, events: u32, now: Moment) -> Option<Result<(), Duration>> {
         let need = need(events);
+        self.trim(limits);
         if self.take_held(need) {
             return Some(Ok(()));
         }
@@ -114,8 +108,23 @@ impl LeasedBuckets {
         self.held.events += ask.paid.events;
     }
 
+    /// A request that was admitted comes back into the lease; beyond a slice it is forgotten.
+    pub(super) fn give_back_request(&mut self) {
+        self.held.requests += 1;
+    }
+
+    /// Tokens that could be had now, as far as it is known here.
+    pub(super) fn left(&mut self, limits: &Limits, now: Moment) -> Tokens {
+        let estimate = self.estimate.left(limits, now);
+        Tokens {
+            requests: self.held.requests + estimate.requests,
+            events: self.held.events + estimate.events,
+        }
+    }
+
     /// Decides in this process alone, at the whole rate.
     pub(super) fn alone(&mut self, limits: &Limits, events: u32, now: Moment) -> Result<(), Duration> {
+        self.trim(limits);
         if self.take_held(need(events)) {
             return Ok(());
         }
@@ -124,6 +133,12 @@ impl LeasedBuckets {
 
     pub(super) fn time_to_full(&self, limits: &Limits, now: Moment) -> Duration {
         self.estimate.time_to_full(limits, now)
+    }
+
+    /// A lease is never more than a slice, also where the limits have been lowered since.
+    fn trim(&mut self, limits: &Limits) {
+        self.held.requests = self.held.requests.min(slice(limits.requests));
+        self.held.events = self.held.events.min(slice(limits.events));
     }
 
     fn take_held(&mut self, need: Tokens) -> bool {
@@ -159,7 +174,7 @@ fn need(events: u32) -> Tokens {
 
 /// The tokens of a lease: 100 ms of rate, a tenth of the burst, and at least one.
 fn slice(rate: Rate) -> u64 {
-    u64::from(rate.per_second.min(rate.burst) / 10).max(1)
+    ((rate.per_minute / 60).min(rate.burst.into()) / 10).max(1)
 }
 
 /// A project at its limit gains a token every now and then; asking for each would be a round trip a request. The tokens wait in
@@ -184,18 +199,12 @@ fn part(rate: Rate, need: u64, held: &mut u64) -> (u64, u64, u64) {
 mod tests {
     use proptest::prelude::{prop, proptest};
 
-    use super::super::bucket::{Limits, MICRO, Moment, ProjectBuckets, Rate};
+    use super::super::bucket::{Limits, Moment, ProjectBuckets, Rate, TOKEN};
     use super::{Answer, Ask, LeasedBuckets, Plan, Tokens, slice};
 
     const LIMITS: Limits = Limits {
-        requests: Rate {
-            per_second: 1_000,
-            burst: 2_000,
-        },
-        events: Rate {
-            per_second: 10_000,
-            burst: 20_000,
-        },
+        requests: Rate::per_second(1_000, 2_000),
+        events: Rate::per_second(10_000, 20_000),
     };
 
     /// What the script does, over the same arithmetic.
@@ -212,22 +221,22 @@ mod tests {
                     0 => (&mut self.buckets.requests, limits.requests),
                     _ => (&mut self.buckets.events, limits.events),
                 };
-                let missing = bucket.time_to_full(rate, now).as_micros() as u64 * u64::from(rate.per_second);
-                (u64::from(rate.burst) * MICRO).saturating_sub(missing)
+                let missing = bucket.time_to_full(rate, now).as_micros() as u64 * rate.per_minute;
+                (u64::from(rate.burst) * TOKEN).saturating_sub(missing)
             };
             let (requests, events) = (level(0), level(1));
-            let enough = requests >= ask.need.requests * MICRO && events >= ask.need.events * MICRO;
+            let enough = requests >= ask.need.requests * TOKEN && events >= ask.need.events * TOKEN;
             let granted = Tokens {
                 requests: if enough {
-                    ask.want.requests.min(requests / MICRO)
+                    ask.want.requests.min(requests / TOKEN)
                 } else {
                     0
                 },
-                events: if enough { ask.want.events.min(events / MICRO) } else { 0 },
+                events: if enough { ask.want.events.min(events / TOKEN) } else { 0 },
             };
             let levels = Tokens {
-                requests: requests - granted.requests * MICRO,
-                events: events - granted.events * MICRO,
+                requests: requests - granted.requests * TOKEN,
+                events: events - granted.events * TOKEN,
             };
             self.buckets.requests.set(levels.requests, now);
             self.buckets.events.set(levels.events, now);
@@ -317,8 +326,8 @@ mod tests {
         let answer = Answer {
             granted: Tokens { requests: 1, events: 1 },
             levels: Tokens {
-                requests: 5 * MICRO,
-                events: 1_000 * MICRO,
+                requests: 5 * TOKEN,
+                events: 1_000 * TOKEN,
             },
         };
         edge.settle(&LIMITS, &ask, &answer, 0).unwrap();
@@ -326,6 +335,23 @@ mod tests {
         assert_eq!(admitted, 5);
         let admitted = (0..2_000).filter(|n| edge.alone(&LIMITS, 1, n * 500).is_ok()).count();
         assert!((995..=1_001).contains(&admitted), "{admitted}");
+    }
+
+    #[test]
+    fn a_lease_shrinks_when_the_limits_do_and_what_is_left_in_the_bucket_stays() {
+        let (mut edge, mut shared) = (LeasedBuckets::new(&LIMITS, 0), shared(&LIMITS));
+        assert!(admit(&mut edge, &mut shared, &LIMITS, 1, 0));
+        assert_eq!(edge.held.requests, 99);
+        edge.give_back_request();
+        edge.give_back_request();
+        let lower = Limits {
+            requests: Rate::per_second(10, 20),
+            events: Rate::per_second(10_000, 20_000),
+        };
+        assert_eq!(edge.at_once(&lower, 1, 0), Some(Ok(())));
+        assert_eq!(edge.held.requests, 0, "a slice is one token now");
+        let left = shared.buckets.left(&lower, 0).requests;
+        assert_eq!(left, 20, "of 1,900 that were left as many stay as fit");
     }
 
     proptest! {
@@ -337,8 +363,8 @@ mod tests {
             begin in 0_usize..600,
         ) {
             let limits = Limits {
-                requests: Rate { per_second: rates.0, burst: rates.1 },
-                events: Rate { per_second: rates.2, burst: rates.3 },
+                requests: Rate::per_second(rates.0, rates.1),
+                events: Rate::per_second(rates.2, rates.3),
             };
             let mut shared = shared(&limits);
             let mut edges = vec![LeasedBuckets::new(&limits, 0); 3];
@@ -356,13 +382,13 @@ mod tests {
                     assert!(edge.held.requests <= slice(limits.requests), "{edge:?}");
                     assert!(edge.held.events <= slice(limits.events), "{edge:?}");
                 }
-                assert!(requests * MICRO <= most(limits.requests, now - begun));
-                assert!(taken * MICRO <= most(limits.events, now - begun));
+                assert!(requests * TOKEN <= most(limits.requests, now - begun));
+                assert!(taken * TOKEN <= most(limits.events, now - begun));
             }
         }
     }
 
     fn most(rate: Rate, elapsed: u64) -> u64 {
-        (u64::from(rate.burst) + 3 * slice(rate)) * MICRO + u64::from(rate.per_second) * elapsed
+        (u64::from(rate.burst) + 3 * slice(rate)) * TOKEN + rate.per_minute * elapsed
     }
 }

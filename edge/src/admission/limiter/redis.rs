@@ -5,16 +5,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use gosight_config::edge::{RateLimitSettings, RedisSettings};
+use gosight_config::edge::RedisSettings;
 use redis::Script;
 use tokio::time::timeout_at;
 
-use super::bucket::{Limits, Moment, Rate};
-use super::lease::{Answer, Ask, LeasedBuckets, Plan, Tokens};
+use super::bucket::{Limits, Moment, Rate, Tokens};
+use super::lease::{Answer, Ask, LeasedBuckets, Plan};
 use super::projects::{CAPACITY, Projects};
+use super::{Owner, quotas};
 use crate::admission::redis_link::{RedisDown, RedisLink};
 use crate::admission::{KeyStoreError, Limiter};
+use crate::live::Live;
 use crate::outcome::Refusal;
+use crate::quota::Quota;
 
 /// Buckets in Redis, shared by all edges; in this process while Redis does not answer.
 ///
@@ -22,28 +25,31 @@ use crate::outcome::Refusal;
 /// goes on at the whole rate from what Redis had left, and when it is back its buckets have filled.
 pub struct RedisLimiter {
     link: RedisLink,
-    limits: Limits,
-    projects: Projects<Arc<Project>>,
+    live: Live,
+    projects: Projects<Arc<Shared>>,
+    keys: Projects<Arc<Shared>>,
     script: Script,
     begun: Instant,
 }
 
-struct Project {
+/// Buckets of a project or of a key.
+struct Shared {
     buckets: Mutex<LeasedBuckets>,
     /// Held while Redis is asked: one lease at a time serves all who wait for it.
     asking: tokio::sync::Mutex<()>,
 }
 
 impl RedisLimiter {
-    /// Connects when the first request comes.
+    /// Connects when the first request comes. The rates are read from `live` with each request.
     ///
     /// # Errors
     /// `redis.addr` is no address.
-    pub fn connect(redis: &RedisSettings, settings: &RateLimitSettings) -> Result<Self, KeyStoreError> {
+    pub fn connect(redis: &RedisSettings, live: impl Into<Live>) -> Result<Self, KeyStoreError> {
         Ok(Self {
             link: RedisLink::new(redis, "limiter")?,
-            limits: Limits::new(settings),
+            live: live.into(),
             projects: Projects::new(CAPACITY),
+            keys: Projects::new(CAPACITY),
             script: Script::new(include_str!("lease.lua")),
             begun: Instant::now(),
         })
@@ -53,33 +59,63 @@ impl RedisLimiter {
         self.begun.elapsed().as_micros() as Moment
     }
 
-    fn project(&self, project_id: &str) -> Arc<Project> {
+    fn shared(&self, owner: Owner<'_>, limits: &Limits) -> Arc<Shared> {
         let now = self.now();
         let fresh = || {
-            Arc::new(Project {
-                buckets: Mutex::new(LeasedBuckets::new(&self.limits, now)),
+            Arc::new(Shared {
+                buckets: Mutex::new(LeasedBuckets::new(limits, now)),
                 asking: tokio::sync::Mutex::default(),
             })
         };
-        let time_to_full = |project: &Arc<Project>| project.buckets().time_to_full(&self.limits, now);
-        self.projects
-            .with(project_id, fresh, time_to_full, |project| Arc::clone(project))
+        let time_to_full = |shared: &Arc<Shared>| shared.buckets().time_to_full(limits, now);
+        let (owners, id) = match owner {
+            Owner::Project(id) => (&self.projects, id),
+            Owner::Key(id) => (&self.keys, id),
+        };
+        owners.with(id, fresh, time_to_full, |shared| Arc::clone(shared))
+    }
+
+    /// Takes a request and its events; the error says when they would be admitted and what is left.
+    async fn take(
+        &self,
+        owner: Owner<'_>,
+        limits: &Limits,
+        events: u32,
+        quotas: fn(&Limits, Tokens) -> Vec<Quota>,
+    ) -> Result<(), Refusal> {
+        let shared = self.shared(owner, limits);
+        let at_once = shared.buckets().at_once(limits, events, self.now());
+        let judged = match at_once {
+            Some(judged) => judged,
+            None => match self.by_lease(owner, limits, &shared, events).await {
+                Ok(judged) => judged,
+                Err(RedisDown) => {
+                    metrics::counter!("edge_limiter_fallbacks_total").increment(1);
+                    shared.buckets().alone(limits, events, self.now())
+                }
+            },
+        };
+        judged.map_err(|wait| {
+            let left = shared.buckets().left(limits, self.now());
+            Refusal::rate_limited(wait).with_quotas(quotas(limits, left))
+        })
     }
 
     /// Asks Redis within its time.
     async fn by_lease(
         &self,
-        project_id: &str,
-        project: &Project,
+        owner: Owner<'_>,
+        limits: &Limits,
+        shared: &Shared,
         events: u32,
     ) -> Result<Result<(), Duration>, RedisDown> {
         if self.link.is_down() {
             return Err(RedisDown);
         }
         let deadline = self.link.deadline();
-        let asking = timeout_at(deadline, project.asking.lock()).await;
+        let asking = timeout_at(deadline, shared.asking.lock()).await;
         let _asking = asking.map_err(|_| RedisDown)?;
-        let plan = project.buckets().plan(&self.limits, events, self.now());
+        let plan = shared.buckets().plan(limits, events, self.now());
         let ask = match plan {
             Plan::Admitted => return Ok(Ok(())),
             Plan::Refused(wait) => return Ok(Err(wait)),
@@ -89,11 +125,11 @@ impl RedisLimiter {
             .link
             .run(deadline, async |mut connection| {
                 let mut invocation = self.script.prepare_invoke();
-                self.arguments(&mut invocation, project_id, &ask);
+                arguments(&mut invocation, owner, limits, &ask);
                 invocation.invoke_async::<(u64, u64, u64, u64)>(&mut connection).await
             })
             .await;
-        let mut buckets = project.buckets();
+        let mut buckets = shared.buckets();
         let Ok((granted_requests, granted_events, requests, events)) = answer else {
             count_lease("failed");
             buckets.give_back(&ask);
@@ -106,42 +142,42 @@ impl RedisLimiter {
             },
             levels: Tokens { requests, events },
         };
-        let settled = buckets.settle(&self.limits, &ask, &answer, self.now());
+        let settled = buckets.settle(limits, &ask, &answer, self.now());
         count_lease(if settled.is_ok() { "granted" } else { "refused" });
         Ok(settled)
     }
+}
 
-    fn arguments(&self, invocation: &mut redis::ScriptInvocation<'_>, project_id: &str, ask: &Ask) {
-        invocation.key(format!("gosight:limit:v1:{project_id}"));
-        for (rate, need, want) in [
-            (self.limits.requests, ask.need.requests, ask.want.requests),
-            (self.limits.events, ask.need.events, ask.want.events),
-        ] {
-            invocation.arg(rate.per_second).arg(rate.burst).arg(need).arg(want);
-        }
-        // A hash that is gone stands for full buckets; so it has to live until they are.
-        let full_after = |rate: Rate| u64::from(rate.burst) * 1_000 / u64::from(rate.per_second);
-        let keep = full_after(self.limits.requests).max(full_after(self.limits.events)) + 1_000;
-        invocation.arg(keep);
+fn arguments(invocation: &mut redis::ScriptInvocation<'_>, owner: Owner<'_>, limits: &Limits, ask: &Ask) {
+    invocation.key(owner.redis_name());
+    for (rate, need, want) in [
+        (limits.requests, ask.need.requests, ask.want.requests),
+        (limits.events, ask.need.events, ask.want.events),
+    ] {
+        invocation.arg(rate.per_minute).arg(rate.burst).arg(need).arg(want);
     }
+    // A hash that is gone stands for full buckets; so it has to live until they are.
+    let full_after = |rate: Rate| u64::from(rate.burst) * 60_000 / rate.per_minute;
+    let keep = full_after(limits.requests).max(full_after(limits.events)) + 1_000;
+    invocation.arg(keep);
 }
 
 #[async_trait]
 impl Limiter for RedisLimiter {
     async fn admit(&self, project_id: &str, events: u32) -> Result<(), Refusal> {
-        let project = self.project(project_id);
-        let at_once = project.buckets().at_once(&self.limits, events, self.now());
-        let judged = match at_once {
-            Some(judged) => judged,
-            None => match self.by_lease(project_id, &project, events).await {
-                Ok(judged) => judged,
-                Err(RedisDown) => {
-                    metrics::counter!("edge_limiter_fallbacks_total").increment(1);
-                    project.buckets().alone(&self.limits, events, self.now())
-                }
-            },
-        };
-        judged.map_err(Refusal::rate_limited)
+        let limits = Limits::new(&self.live.load().rate_limit);
+        self.take(Owner::Project(project_id), &limits, events, quotas::of_project)
+            .await
+    }
+
+    async fn admit_key(&self, key_id: &str, per_minute: u32) -> Result<(), Refusal> {
+        let limits = Limits::of_key(per_minute);
+        self.take(Owner::Key(key_id), &limits, 0, quotas::of_key).await
+    }
+
+    fn give_back(&self, key_id: &str, per_minute: u32) {
+        let shared = self.shared(Owner::Key(key_id), &Limits::of_key(per_minute));
+        shared.buckets().give_back_request();
     }
 
     fn degradation(&self) -> Option<Cow<'static, str>> {
@@ -151,7 +187,7 @@ impl Limiter for RedisLimiter {
     }
 }
 
-impl Project {
+impl Shared {
     fn buckets(&self) -> MutexGuard<'_, LeasedBuckets> {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::core::catalogue;
 use crate::core::event::{Event, TypeName};
 use crate::core::json::{self, Field, Kind};
+use crate::core::numbers;
 use crate::core::problems::Problems;
 
 /// Reads an event. `null` means absent everywhere.
@@ -58,6 +59,13 @@ fn object<'a>(event: &'a RawValue, problems: &mut Problems) -> Option<Vec<Field<
         );
         problems.add(RejectCode::OutOfRange, "", message);
         return None;
+    }
+    if let Some(number) = numbers::beyond_double(text) {
+        problems.out_of_range(
+            json::pointer_to(text, number.start),
+            "a number that a double can hold",
+            &json::beginning(&text[number]),
+        );
     }
     let fields = match json::fields(text) {
         Ok(fields) => fields,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use gosight_proto::event::Payload;
 use gosight_proto::{Event as ProtobufEvent, EventType};
 use gosight_schemas::{Page, RejectCode};
 use prost::Message;
@@ -33,6 +34,7 @@ pub(super) fn read(bytes: &Bytes, problems: &mut Problems) -> Option<Event<'stat
             referrer: present(page.referrer),
             ..Page::default()
         },
+        is_input: matches!(event.payload, Some(Payload::Input(_))),
         payload: event
             .payload
             .and_then(|payload| protobuf_payload::to_json(payload, problems))

@@ -42,6 +42,7 @@ pub(in crate::core) fn raw_value<'a>(
         original_event_id: valid.id.original,
         event_type,
         timestamp: event.timestamp,
+        original_timestamp: event.original_time.map(|original| original.timestamp),
         project_id: &batch.project_id,
         session_id: Cow::Borrowed(&batch.session_id),
         user_id: event.user_id.or_else(|| batch.user_id.as_deref().map(Cow::Borrowed)),

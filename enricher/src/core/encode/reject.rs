@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use gosight_config::enricher::IpPrivacy;
 use gosight_eventlog::LogRecord;
 use gosight_schemas::{Origin, OriginalEvent, Problem, RawBatch, Reject, RejectCode, RejectContext};
 use serde_json::Value;
@@ -12,6 +13,7 @@ use crate::core::assets::Assets;
 use crate::core::enrich::public_address;
 use crate::core::event::{BatchFacts, Encoded};
 use crate::core::json;
+use crate::core::masking::MaskedBytes;
 use crate::core::outcome::RejectOutput;
 use crate::core::read::Refused;
 
@@ -89,6 +91,12 @@ impl<'a> Rejecter<'a> {
         });
         let limit = self.assets.rules.max_reject_value;
         let code = first.code;
+        let masked = match original {
+            Original::Event(encoded) => MaskedBytes::of(encoded),
+            Original::Unreadable(_) => None,
+        };
+        let encoded = masked.as_ref().map(MaskedBytes::as_encoded);
+        let original = encoded.as_ref().map_or(original, Original::Event);
         let original = Kept::of(original, code, self.is_private());
         let whole = original.whole(limit);
         let fits = whole.is_some();
@@ -108,7 +116,7 @@ impl<'a> Rejecter<'a> {
             rejected_at: self.now_ms,
             attempt: 1,
             enricher_version: self.assets.enricher_version.to_string(),
-            geoip_build: self.assets.geo.as_ref().map(|geo| geo.build_epoch()),
+            geoip_build: self.assets.geo.as_ref().map(|geo| geo.newest_build()),
             context: self.context(),
         };
         let mut value = written(&reject);
@@ -120,6 +128,7 @@ impl<'a> Rejecter<'a> {
             code,
             attempt: reject.attempt,
             value: value.into(),
+            is_masked: masked.is_some(),
             origin,
         }
     }
@@ -146,7 +155,9 @@ impl<'a> Rejecter<'a> {
     }
 
     fn is_private(&self) -> bool {
-        self.batch.is_some_and(|batch| batch.privacy.anonymize_ip)
+        let rules = &self.assets.rules;
+        self.batch
+            .is_some_and(|batch| rules.ip_privacy(batch.privacy) != IpPrivacy::None)
     }
 
     fn context(&self) -> RejectContext {

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use gosight_config::enricher::AnonymizedIp;
+use gosight_config::enricher::IpPrivacy;
 use gosight_schemas::{EnrichedEvent, RawBatch};
 
+use super::keyed_hash::keyed_hash;
 use crate::core::assets::Assets;
 use crate::core::rules::Rules;
 
@@ -26,12 +27,13 @@ impl Address {
     }
 }
 
-/// The address as it may leave us, on raw and on errors.
+/// The address as it may leave us, on raw and on errors. One that can't be parsed leaves only where no privacy is asked for.
 pub(in crate::core) fn public_address(batch: &RawBatch, rules: &Rules) -> Option<String> {
-    if batch.privacy.anonymize_ip {
-        anonymous(batch, rules.anonymized_ip)
-    } else {
-        batch.client_ip.clone()
+    match rules.ip_privacy(batch.privacy) {
+        IpPrivacy::None => batch.client_ip.clone(),
+        IpPrivacy::Truncate => full(batch).map(|address| truncated(address).to_string()),
+        IpPrivacy::Hash => full(batch).map(|address| hashed(address, batch, rules)),
+        IpPrivacy::Remove => None,
     }
 }
 
@@ -41,12 +43,13 @@ pub(super) fn full(batch: &RawBatch) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// What can't be parsed can't be truncated, and is left out.
-fn anonymous(batch: &RawBatch, way: AnonymizedIp) -> Option<String> {
-    match way {
-        AnonymizedIp::Remove => None,
-        AnonymizedIp::Truncate => full(batch).map(|address| truncated(address).to_string()),
-    }
+/// Half of the hash is more than enough to tell addresses apart. The project is part of it, so that nobody is followed from one to
+/// another.
+fn hashed(address: IpAddr, batch: &RawBatch, rules: &Rules) -> String {
+    let key = rules.privacy.hash_key.reveal().as_bytes();
+    let text = address.to_string();
+    let hash = keyed_hash(key, &[batch.project_id.as_bytes(), b"\0", text.as_bytes()]);
+    hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Without the last octet of an IPv4 address, or the last 80 bits of an IPv6 address.

@@ -3,6 +3,7 @@
 
 mod address;
 mod agent;
+mod keyed_hash;
 mod place;
 mod session;
 mod sizes;

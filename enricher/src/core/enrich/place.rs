@@ -15,10 +15,7 @@ pub(super) struct PlaceFacts<'a> {
 impl<'a> PlaceFacts<'a> {
     pub(super) fn of(batch: &RawBatch, assets: &'a Assets) -> Self {
         let geo = assets.geo.as_ref();
-        let found = geo
-            .zip(address::full(batch))
-            .and_then(|(geo, address)| geo.look_up(address).ok());
-        // A file that is damaged where the address leads knows nothing of it; no event is lost for it.
+        let found = geo.zip(address::full(batch)).map(|(geo, address)| geo.look_up(address));
         Self {
             place: found.unwrap_or_default(),
         }

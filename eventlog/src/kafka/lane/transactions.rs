@@ -13,7 +13,7 @@ use rdkafka::{ClientConfig, Message, TopicPartitionList};
 
 use crate::NewRecord;
 use crate::kafka::client::Lines;
-use crate::kafka::fault::{Question, refused_batch, settings_refused};
+use crate::kafka::fault::{Question, is_unknown_topic, refused_batch, settings_refused};
 use crate::kafka::limits::TopicLimits;
 use crate::kafka::record::{headers_out, size_on_broker};
 use crate::{LaneError, LaneOptions, LogError};
@@ -213,6 +213,9 @@ impl Transactions {
             };
         }
         match self.classify(&error) {
+            Failure::Aborted(_) if error.rdkafka_error_code().is_some_and(is_unknown_topic) => {
+                Failure::Aborted(LogError::UnknownTopic { topic }.to_string())
+            }
             Failure::Aborted(reason) => Failure::Aborted(format!("topic {topic}: {reason}")),
             other => other,
         }

@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use maxminddb::Reader;
+use maxminddb::{LookupResult, Reader, WithinOptions};
 use serde::Deserialize;
+
+use super::stamp::Stamp;
 
 /// A city file, held in memory whole: a mapped file that someone overwrites in place would kill the process.
 /// Clones share it.
@@ -14,6 +16,8 @@ use serde::Deserialize;
 pub struct GeoReader {
     reader: Arc<Reader<Vec<u8>>>,
     layout: Layout,
+    /// Of the file that it was read from.
+    stamp: Option<Stamp>,
 }
 
 /// How a file's records are laid out.
@@ -72,7 +76,7 @@ pub struct Place<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum GeoError {
     /// It could not be read.
-    #[error("the GeoIP file {} cannot be read: {source}; check geoip.database_path and its permissions", path.display())]
+    #[error("the GeoIP file {} cannot be read: {source}; check the section geoip and the file's permissions", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -89,7 +93,7 @@ pub enum GeoError {
     },
     /// It is a MaxMind DB of another kind.
     #[error(
-        "the GeoIP file {} is a {database_type:?} database; geoip.database_path needs one of cities, such as GeoLite2-City.mmdb",
+        "the GeoIP file {} is a {database_type:?} database; the section geoip needs files of cities, such as GeoLite2-City.mmdb",
         path.display()
     )]
     NoCities {
@@ -106,11 +110,16 @@ impl GeoReader {
     /// # Errors
     /// The file can't be read, is damaged, or holds something else than cities.
     pub fn open(path: &Path) -> Result<Self, GeoError> {
+        // Before the bytes: what is written in between is a change to come.
+        let stamp = Stamp::of(path);
         let bytes = std::fs::read(path).map_err(|source| GeoError::Unreadable {
             path: path.to_owned(),
             source,
         })?;
-        Self::from_bytes(bytes, path)
+        Ok(Self {
+            stamp,
+            ..Self::from_bytes(bytes, path)?
+        })
     }
 
     /// Takes a file's bytes; `path` is for the error's text.
@@ -131,9 +140,27 @@ impl GeoReader {
         let geo = Self {
             reader: Arc::new(reader),
             layout,
+            stamp: None,
         };
         geo.sample().map_err(damaged)?;
         Ok(geo)
+    }
+
+    /// Reads every record of the file, which takes seconds for one of a hundred megabytes.
+    ///
+    /// # Errors
+    /// The file is damaged somewhere; `path` is for the error's text.
+    pub fn read_through(&self, path: &Path) -> Result<(), GeoError> {
+        let damaged = |reason: String| GeoError::Damaged {
+            path: path.to_owned(),
+            reason,
+        };
+        let networks = self.reader.networks(WithinOptions::default());
+        for found in networks.map_err(|error| damaged(error.to_string()))? {
+            let found = found.map_err(|error| damaged(error.to_string()))?;
+            self.place(&found).map_err(damaged)?;
+        }
+        Ok(())
     }
 
     /// Looks addresses up from all over the file: one that is damaged in its middle opens well and fails only there.
@@ -146,6 +173,11 @@ impl GeoReader {
             self.look_up(IpAddr::from([first_group, 0, 0, 0, 0, 0, 0, 1]))?;
         }
         Ok(())
+    }
+
+    /// Of the file when its reading began; absent where bytes were taken.
+    pub fn stamp(&self) -> Option<Stamp> {
+        self.stamp
     }
 
     /// When the file was built, Unix seconds.
@@ -165,6 +197,10 @@ impl GeoReader {
             return Ok(Place::default());
         }
         let found = self.reader.lookup(address).map_err(|error| error.to_string())?;
+        self.place(&found)
+    }
+
+    fn place<'f>(&'f self, found: &LookupResult<'f, Vec<u8>>) -> Result<Place<'f>, String> {
         let place = match self.layout {
             Layout::Nested => found.decode::<NestedPlace<'_>>().map(|place| {
                 place.map(|place| Place {
