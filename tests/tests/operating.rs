@@ -90,7 +90,7 @@ async fn send_markers(edge: &Edge, key: &str) {
         event["page"]["url"] = "https://shop.example/marker-body".into();
         event
     };
-    let good = batch(key, "marker-session", &[secret_event.clone()]).to_string();
+    let good = batch(key, "marker-session", std::slice::from_ref(&secret_event)).to_string();
     let unknown = batch("gs_marker-key", "marker-session", &[secret_event]).to_string();
     let cut = format!("{}marker-body", &good[..good.len() - 20]);
     for path in ["/v1/events", "/v1/replay", "/v1/marker-path"] {

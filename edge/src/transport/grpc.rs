@@ -237,6 +237,7 @@ fn acks(incoming: Incoming) -> impl Stream<Item = Result<EventAck, Status>> + Se
 }
 
 /// A batch of a stream that was handed to the log, or was refused.
+#[allow(clippy::large_enum_variant, reason = "nearly every one is the large variant")]
 enum Pending {
     Staging(Staging),
     Refused(Refusal),
