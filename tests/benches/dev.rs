@@ -85,6 +85,11 @@ async fn main() {
         cpu.as_secs_f64() * 1e6 / acked
     );
     println!(
+        "  the disk's sync  {:>9.2} ms p50, {:.2} ms p99",
+        sync.value_at_quantile(0.50) as f64 / 1000.0,
+        sync.value_at_quantile(0.99) as f64 / 1000.0
+    );
+    println!(
         "  percentiles in   {}",
         report::percentiles("dev-open-loop", &measured.latency).display()
     );

@@ -65,16 +65,23 @@ async fn main() {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/geoip/geolite2-city.mmdb");
     let geoip = std::env::var("GEOIP_DATABASE").unwrap_or_else(|_| fixture.to_str().expect("UTF-8").to_owned());
 
-    let (mut limit, mut ours) = (Measured::default(), Measured::default());
+    let (mut pieces, mut as_large, mut ours) = (Measured::default(), Measured::default(), Measured::default());
+    let mut size = 0;
     for round in 0..ROUNDS {
-        let group = format!("{}-limit-{round}", stack.topic("group"));
-        add(
-            &mut limit,
-            work_off(&*log, &stack, &group, baseline(&stack, &group)).await,
-        );
-        let group = format!("{}-ours-{round}", stack.topic("group"));
-        let process = stack.enricher_of_group(&group, &geoip).await;
-        add(&mut ours, work_off(&*log, &stack, &group, process).await);
+        let group = |kind: &str| format!("{}-{kind}-{round}", stack.topic("group"));
+        let name = group("ours");
+        let process = stack.enricher_of_group(&name, &geoip).await;
+        add(&mut ours, work_off(&*log, &stack, &name, process).await);
+        size = output_size(&*log, &stack.topic("raw")).await;
+        for (sum, name, bytes) in [
+            (&mut pieces, group("pieces"), None),
+            (&mut as_large, group("large"), Some(size)),
+        ] {
+            add(
+                sum,
+                work_off(&*log, &stack, &name, baseline(&stack, &name, bytes)).await,
+            );
+        }
     }
     println!(
         "\nenricher, backlog of {} events in batches of {EVENTS_PER_BATCH}, one process, {ROUNDS} rounds in turns, {geoip}",
