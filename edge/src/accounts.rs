@@ -161,10 +161,10 @@ impl Account {
         self.settled = true;
         self.appended_for();
         self.span.note("events", i64::from(self.events));
-        if self.span.is_kept() {
-            if let Some(receipt) = accepted.receipt() {
-                self.span.note("receipt", receipt);
-            }
+        if self.span.is_kept()
+            && let Some(receipt) = accepted.receipt()
+        {
+            self.span.note("receipt", receipt);
         }
         let meters = self.accounts.meters(self.transport);
         meters.accepted.add(self.events, self.bytes);
