@@ -303,7 +303,7 @@ fn accepted_ack(accepted: &Accepted) -> EventAck {
         accepted_count: count(accepted.events),
         rejected_count: 0,
         errors: Vec::new(),
-        receipt: Some(accepted.receipt()),
+        receipt: accepted.receipt(),
     }
 }
 
