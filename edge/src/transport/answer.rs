@@ -57,7 +57,7 @@ impl ReceiptIn {
     }
 
     fn receipt(self, accepted: &Accepted) -> Option<String> {
-        (self == Self::Body).then(|| accepted.receipt()).flatten().flatten()
+        (self == Self::Body).then(|| accepted.receipt()).flatten()
     }
 }
 
