@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gosight_config::{ConfigErrors, EdgeSettings, EnricherSettings, Source};
 
@@ -72,7 +72,7 @@ fn addresses_come_from_the_environment() {
     assert_eq!(enricher.kafka.brokers, ["one:9092", "two:9092"]);
     assert_eq!(enricher.server.admin_port, 3);
     assert_eq!(enricher.geoip.database_path, Path::new("/data/city.mmdb"));
-    let files = ["/data/city.mmdb", "/data/four.mmdb", "/data/six.mmdb"].map(Into::into);
+    let files = ["/data/city.mmdb", "/data/four.mmdb", "/data/six.mmdb"].map(PathBuf::from);
     assert_eq!(enricher.geoip.files(), files);
     assert_eq!(enricher.privacy.hash_key.reveal(), "0123456789abcdef");
     assert!(!format!("{enricher:?}").contains("0123456789abcdef"));

@@ -56,7 +56,11 @@ async fn an_accepted_batch_is_staged_and_answered_as_the_contract_says() {
     let answer = answer(request).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.text, r#"{"success":true,"accepted_count":1,"rejected_count":0}"#);
-    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(
+        answer.header("access-control-allow-origin"),
+        Some("https://shop.example")
+    );
+    assert_eq!(answer.header("access-control-allow-credentials"), None);
 
     let staged = &edge.log.staged()[0];
     assert_eq!(staged.project_id, PROJECT);
@@ -360,8 +364,12 @@ async fn a_preflight_is_answered_for_every_header_of_the_contract() {
             .header("access-control-request-headers", headers);
         let answer = answer(request).await;
         assert_eq!(answer.status, 200, "{answer:?}");
-        assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
-        assert_eq!(answer.header("access-control-allow-credentials"), None);
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            Some("https://shop.example")
+        );
+        // A beacon of JSON needs it; the answer to a request never has it.
+        assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
         assert_eq!(answer.header("access-control-max-age"), Some("86400"));
         let allowed = answer.header("access-control-allow-headers").unwrap();
         for header in headers.split(',') {

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 const PAGE: &str = include_str!("../clients/browser.html");
 const DEADLINE: Duration = Duration::from_secs(60);
 
+const BEACONS: [&str; 2] = ["beacon-text", "beacon-json"];
 const FETCHED: [&str; 5] = ["keepalive-text", "keepalive-json", "gzip", "gzip-encoding", "protobuf"];
 const GRPC_WEB: [&str; 2] = ["grpc-web-http", "grpc-web-grpc"];
 /// Sent while the page is left: nobody sees the answers, only the events.
@@ -30,7 +31,7 @@ fn is_receipt(value: &Value) -> bool {
 
 fn check_answers(results: &Value) {
     // A queued beacon is only a promise of the browser's; raw tells whether it was kept.
-    for name in ["beacon-text", "beacon-json"] {
+    for name in BEACONS {
         assert_eq!(results[name], json!({ "queued": true }), "{results:#}");
     }
     for name in FETCHED {
@@ -70,9 +71,7 @@ async fn every_way_of_a_browser_is_answered_and_comes_out() {
     let report = browser.report(DEADLINE).await;
     check_answers(&report["results"]);
 
-    // Not among them is beacon-json. Browsers send a beacon with credentials, so its preflight would have to allow them, and the
-    // edge allows none: the browser drops it, and the page never learns of it. A page sends JSON as a string.
-    let mut expected: BTreeSet<String> = ["beacon-text"].map(str::to_owned).into();
+    let mut expected: BTreeSet<String> = BEACONS.map(str::to_owned).into();
     expected.extend(
         FETCHED
             .iter()

@@ -1,10 +1,12 @@
-//! Cross-origin requests: any origin without credentials, or the origins of the configuration.
+//! Cross-origin requests: any origin, or the origins of the configuration, without credentials. Only a preflight allows them: browsers
+//! send every beacon with credentials, and drop one of JSON otherwise. No page can read an answer to a request with credentials, and
+//! the edge reads no cookies.
 
 use gosight_config::OriginPattern;
 use gosight_config::edge::CorsSettings;
 use http::Method;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER};
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
 /// What a page may send.
 const ALLOWED: [&str; 10] = [
@@ -38,6 +40,9 @@ pub(super) fn layer(settings: &CorsSettings) -> CorsLayer {
     let exposed = [RETRY_AFTER].into_iter().chain(EXPOSED.map(HeaderName::from_static));
     CorsLayer::new()
         .allow_origin(origins(&settings.allowed_origins))
+        .allow_credentials(AllowCredentials::predicate(|_, request| {
+            request.method == Method::OPTIONS
+        }))
         .allow_methods([Method::GET, Method::POST])
         .allow_headers(allowed.collect::<Vec<_>>())
         .expose_headers(exposed.collect::<Vec<_>>())
@@ -47,7 +52,8 @@ pub(super) fn layer(settings: &CorsSettings) -> CorsLayer {
 /// Where an origin decides, tower-http says `Vary: Origin` on every answer.
 fn origins(allowed: &[OriginPattern]) -> AllowOrigin {
     if allowed.iter().any(OriginPattern::is_any) {
-        return AllowOrigin::any();
+        // By its name: a preflight with credentials may not be answered with `*`.
+        return AllowOrigin::mirror_request();
     }
     let allowed = allowed.to_vec();
     AllowOrigin::predicate(move |origin, _| {
