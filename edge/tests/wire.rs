@@ -152,7 +152,6 @@ async fn only_the_configured_origins_may_ask_and_read() {
                     allowed,
                     "{path} {origin}"
                 );
-                assert_eq!(answered.header("access-control-allow-credentials"), None);
                 let vary = answered.header("vary").unwrap_or_default().to_ascii_lowercase();
                 assert!(vary.split(", ").any(|name| name == "origin"), "{path} {origin}: {vary}");
             }
@@ -163,12 +162,12 @@ async fn only_the_configured_origins_may_ask_and_read() {
 }
 
 #[tokio::test]
-async fn any_origin_is_the_same_answer_for_all() {
+async fn any_origin_may_ask_and_read_without_credentials() {
     let edge = Edge::start().await;
     for path in ["/v1/events", CALL, "/nowhere"] {
         let answered = from_origin(&edge, path, "https://anywhere.example").await;
-        assert_eq!(answered.header("access-control-allow-origin"), Some("*"), "{path}");
-        assert_eq!(answered.header("vary"), None, "{path}");
+        let allowed = answered.header("access-control-allow-origin");
+        assert_eq!(allowed, Some("https://anywhere.example"), "{path}");
         assert_eq!(answered.header("access-control-allow-credentials"), None, "{path}");
     }
 }
