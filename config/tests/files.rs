@@ -578,7 +578,7 @@ fn contradictions_of_the_edge_are_refused() {
             ),
             (
                 "tracing:\n  otlp_endpoint: http://collector\n",
-                &["tracing.otlp_endpoint", "http://127.0.0.1:4317"],
+                &["my.yaml:2:18: tracing.otlp_endpoint", "http://127.0.0.1:4317"],
             ),
             (
                 "tracing:\n  sampling_ratio: 1.5\n",
@@ -586,7 +586,7 @@ fn contradictions_of_the_edge_are_refused() {
             ),
             (
                 "tracing:\n  sampling_ratio: NaN\n",
-                &["tracing.sampling_ratio", "from 0 to 1"],
+                &["my.yaml:2:19: tracing.sampling_ratio", "from 0 to 1"],
             ),
         ],
     );

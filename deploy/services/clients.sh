@@ -21,7 +21,7 @@ readonly REQUIREMENTS=$REPO/tests/clients/requirements.txt
 python_makes_venvs() { python3 -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
 # Whether a Python can run the gRPC client: python_has_grpc PYTHON
-python_has_grpc() { timeout 60 "$1" -c 'import grpc, grpc_tools.protoc' >/dev/null 2>&1; }
+python_has_grpc() { timeout 60 "$1" -c 'import grpc, grpc_reflection, grpc_tools.protoc' >/dev/null 2>&1; }
 
 packages_install() {
   local packages=()

@@ -31,7 +31,7 @@ const LARGEST_FILE: u64 = 1 << 20;
 const HANDSHAKE: u8 = 0x16;
 /// To a client that speaks HTTP without TLS: in the form of every other refusal.
 const PLAIN_ANSWER: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nx-gosight-reason: broken_request\r\n\
-    content-length: 117\r\nconnection: close\r\n\r\n\
+    content-length: 120\r\nconnection: close\r\n\r\n\
     {\"success\":false,\"accepted_count\":0,\"rejected_count\":0,\"errors\":[\"This port speaks TLS only; send to https:// instead\"]}";
 
 /// Who we are, and how long a handshake may take. Clones share it.

@@ -259,7 +259,7 @@ fn a_bad_certificate_or_key_is_refused_at_start_with_key_file_and_line() {
     };
     assert_eq!(
         check(directory, &pair("edge.crt", "edge.key")),
-        (Some(0), "OK\n".to_owned())
+        (Some(0), "gosight-edge: the configuration is good\n".to_owned())
     );
     for (tls, line, key, what) in [
         (

@@ -88,7 +88,15 @@ async fn the_grpcurl_of_the_readme_is_answered() {
         replaced(&block("grpcurl "), "127.0.0.1:50051", &dev.grpc)
     );
     let ack: Value = serde_json::from_str(&shell(&script).await).unwrap();
-    assert_eq!(ack, json!({ "success": true, "acceptedCount": 1 }));
+    assert_eq!(
+        (&ack["success"], &ack["acceptedCount"]),
+        (&json!(true), &json!(1)),
+        "{ack}"
+    );
+    assert!(
+        ack["receipt"].as_str().unwrap().starts_with("gosight.events.staging:"),
+        "{ack}"
+    );
 
     let log = EmbeddedLog::open(data.path(), EmbeddedOptions::default())
         .await
