@@ -92,7 +92,7 @@ async fn remember(
     let assets = Arc::clone(&parts.assets);
     let remembered = tokio::task::spawn_blocking(move || {
         for record in records.iter().filter(|record| record.position.offset < next_offset) {
-            for id in core::valid_ids(record, &assets) {
+            for id in core::dedupe_keys(record, &assets) {
                 window.seen(id, record.timestamp_ms);
             }
         }

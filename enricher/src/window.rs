@@ -13,7 +13,7 @@ use crate::core::DedupeWindow;
 /// Replaced sightings that are kept at the least before they are looked for.
 const REPLACED_KEPT: usize = 1_024;
 
-/// The ids of one partition. Ids of an open transaction count at once; [`Window::keep`] makes them stay, [`Window::discard`]
+/// The ids (keys of project and event id) of one partition. Ids of an open transaction count at once; [`Window::keep`] makes them stay, [`Window::discard`]
 /// forgets them.
 #[derive(Debug)]
 pub(crate) struct Window {

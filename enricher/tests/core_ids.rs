@@ -5,7 +5,7 @@
 mod core_support;
 
 use core_support::{Asked, NOW, RECEIVED_AT, assets, json_batch, protobuf_batch, staged};
-use gosight_enricher::core::{Outcome, process, valid_ids};
+use gosight_enricher::core::{Outcome, dedupe_keys, process};
 use gosight_proto::{Event, EventType};
 use gosight_schemas::RawBatch;
 
@@ -27,6 +27,19 @@ fn outcomes(batch: &RawBatch, window: &mut Asked) -> String {
         }
     });
     letters.collect()
+}
+
+#[test]
+fn another_project_s_event_of_the_same_id_is_no_duplicate() {
+    let ours = json_batch(&[event(&format!(r#","event_id":"{UUID}""#))]);
+    let theirs = RawBatch {
+        project_id: "b0000000-0000-0000-0000-000000000002".to_owned(),
+        ..ours.clone()
+    };
+    let mut window = Asked::default();
+    assert_eq!(outcomes(&ours, &mut window), "e");
+    assert_eq!(outcomes(&theirs, &mut window), "e");
+    assert_eq!(outcomes(&ours, &mut window), "d");
 }
 
 #[test]
@@ -52,7 +65,7 @@ fn a_retry_is_all_duplicates_and_identical_events_of_one_batch_are_none() {
     for (batch, first, retry) in [(json, "eeree", "ddrdd"), (protobuf, "eer", "ddr")] {
         let mut window = Asked::default();
         assert_eq!(outcomes(&batch, &mut window), first);
-        assert_eq!(window.0, valid_ids(&staged(&batch), &assets()), "in order");
+        assert_eq!(window.0, dedupe_keys(&staged(&batch), &assets()), "in order");
         assert_eq!(outcomes(&batch, &mut window), retry);
     }
 }
@@ -85,6 +98,6 @@ fn an_output_that_is_too_large_counts_as_an_earlier_event() {
     let mut window = Asked::default();
     let processed = process(&staged(&batch), &assets, &mut window, NOW);
     assert!(matches!(processed.outcomes[..], [Outcome::Reject(_)]));
-    assert_eq!(window.0, valid_ids(&staged(&batch), &assets));
+    assert_eq!(window.0, dedupe_keys(&staged(&batch), &assets));
     assert_eq!(window.0.len(), 1);
 }

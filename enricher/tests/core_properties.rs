@@ -7,7 +7,7 @@ mod core_support;
 use core_support::{
     Asked, NOW, RECEIVED_AT, assets, batch, bytes, event, json_batch, protobuf_batch, record, staged, value,
 };
-use gosight_enricher::core::{Outcome, Processed, process, valid_ids};
+use gosight_enricher::core::{Outcome, Processed, dedupe_keys, process};
 use gosight_eventlog::LogRecord;
 use gosight_proto::event::Payload;
 use gosight_proto::{
@@ -127,7 +127,7 @@ fn checked(record: &LogRecord) -> Result<Processed, TestCaseError> {
     let assets = assets();
     let mut window = Asked::default();
     let processed = process(record, &assets, &mut window, NOW);
-    prop_assert_eq!(&window.0, &valid_ids(record, &assets), "the same ids are asked for");
+    prop_assert_eq!(&window.0, &dedupe_keys(record, &assets), "the same ids are asked for");
     let again = process(record, &assets, &mut Asked::default(), NOW);
     for (index, (outcome, repeated)) in processed.outcomes.iter().zip(&again.outcomes).enumerate() {
         prop_assert_eq!(outcome.origin().index as usize, index);

@@ -12,7 +12,7 @@ use core_support::{
     staged, value, with_payload,
 };
 use gosight_config::EnricherSettings;
-use gosight_enricher::core::{Assets, Outcome, process, valid_ids};
+use gosight_enricher::core::{Assets, Outcome, dedupe_keys, process};
 use gosight_eventlog::LogRecord;
 use gosight_proto::{Event, EventType};
 use gosight_schemas::{BodyFormat, RawBatch, Reject, RejectCode};
@@ -23,7 +23,7 @@ fn whole_reject(record: &LogRecord) -> (RejectCode, Value) {
     let mut window = Asked::default();
     let processed = process(record, &assets(), &mut window, NOW);
     assert!(window.0.is_empty());
-    assert!(valid_ids(record, &assets()).is_empty());
+    assert!(dedupe_keys(record, &assets()).is_empty());
     let [Outcome::Reject(found)] = &processed.outcomes[..] else {
         panic!("{processed:?}")
     };

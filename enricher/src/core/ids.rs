@@ -16,6 +16,25 @@ pub(super) struct EventId<'a> {
     pub(super) original: Option<Cow<'a, str>>,
 }
 
+/// What the window remembers of a project's events: another project that sends the same id must not suppress them (invariant 6).
+pub(super) struct DedupeKeys {
+    project: Uuid,
+}
+
+impl DedupeKeys {
+    /// For events of that project.
+    pub(super) fn of(project_id: &str) -> Self {
+        Self {
+            project: Uuid::new_v5(&NAMESPACE, project_id.as_bytes()),
+        }
+    }
+
+    /// The key of an event: UUIDv5 of (project, id).
+    pub(super) fn key(&self, event_id: Uuid) -> Uuid {
+        Uuid::new_v5(&self.project, event_id.as_bytes())
+    }
+}
+
 /// Derives the ids of one batch's events.
 pub(super) struct IdMaker<'a> {
     project_id: &'a str,

@@ -34,6 +34,7 @@ use uuid::Uuid;
 
 use encode::{Original, Rejecter, metric_name, raw_value};
 use enrich::Facts;
+use ids::DedupeKeys;
 use read::{ReadBatch, ReadEvent, Refused, ValidEvent};
 
 pub use assets::Assets;
@@ -43,10 +44,10 @@ pub use outcome::{DuplicateOutput, EventOutput, Outcome, Processed, RejectOutput
 pub use rules::Rules;
 pub use user_agents::{Agent, UserAgents, is_library};
 
-/// The ids that came lately in one partition.
+/// The events that came lately in one partition, by keys of project and event id.
 pub trait DedupeWindow {
-    /// Whether the id came before within the window; it counts as seen from now on, either way.
-    fn seen(&mut self, event_id: Uuid, append_time_ms: i64) -> bool;
+    /// Whether the key came before within the window; it counts as seen from now on, either way.
+    fn seen(&mut self, key: Uuid, append_time_ms: i64) -> bool;
 }
 
 /// Turns a staged record into one outcome per event; a record that can't be read gives one reject of the whole, under index 0. The
@@ -66,8 +67,8 @@ pub fn process(record: &LogRecord, assets: &Assets, window: &mut dyn DedupeWindo
     }
 }
 
-/// The ids of a staged record's valid events, in order: what [`process`] would ask the window for.
-pub fn valid_ids(record: &LogRecord, assets: &Assets) -> Vec<Uuid> {
+/// The dedupe keys of a staged record's valid events, in order: what [`process`] would ask the window for.
+pub fn dedupe_keys(record: &LogRecord, assets: &Assets) -> Vec<Uuid> {
     let Ok(batch) = staged_batch(record) else {
         return Vec::new();
     };
@@ -75,7 +76,8 @@ pub fn valid_ids(record: &LogRecord, assets: &Assets) -> Vec<Uuid> {
         return Vec::new();
     };
     let valid = read.events.iter().filter_map(|event| event.result.as_ref().ok());
-    valid.map(|valid| valid.id.id).collect()
+    let keys = DedupeKeys::of(&batch.project_id);
+    valid.map(|valid| keys.key(valid.id.id)).collect()
 }
 
 fn staged_batch(record: &LogRecord) -> Result<RawBatch, Refused> {
@@ -104,6 +106,7 @@ fn processed(
     let assets = rejecter.assets();
     let facts = guarded(Stage::Enrich, || Facts::of(batch, &read.facts, assets));
     let rejecter = rejecter.with_facts(&read.facts);
+    let keys = DedupeKeys::of(&batch.project_id);
     let outcome = |(index, event): (u32, ReadEvent<'_>)| {
         let ReadEvent { encoded, result } = event;
         let origin = || Origin {
@@ -118,7 +121,7 @@ fn processed(
             Err(refused) => return Outcome::Reject(rejecter.reject(index, refused, original)),
         };
         let event_id = valid.id.id;
-        if window.seen(event_id, record.timestamp_ms) {
+        if window.seen(keys.key(event_id), record.timestamp_ms) {
             return Outcome::Duplicate(DuplicateOutput {
                 origin: origin(),
                 event_id,

@@ -1,4 +1,4 @@
-//! From a staged batch to its events: decoded, checked, each with its id. What [`super::process`] and [`super::valid_ids`] share,
+//! From a staged batch to its events: decoded, checked, each with its id. What [`super::process`] and [`super::dedupe_keys`] share,
 //! so that both ask the window for the same ids.
 
 use gosight_schemas::{Problem, RawBatch, RejectCode, Stage};
