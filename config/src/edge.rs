@@ -227,7 +227,7 @@ pub struct LimitSettings {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CorsSettings {
-    /// Origins whose pages may read answers, and send what needs a preflight; `*` for any. Never with credentials.
+    /// Origins whose pages may read answers, and send what needs a preflight; `*` for any. No answer to a request with credentials can be read.
     pub allowed_origins: Vec<OriginPattern>,
     /// How long a browser may remember a preflight.
     #[serde(deserialize_with = "crate::forms::duration")]
