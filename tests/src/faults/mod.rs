@@ -100,7 +100,7 @@ impl Ordeal {
         check_metrics(&cast.metrics().await);
         let exits = tally.exits.load(Ordering::Relaxed) + cast.start_ended_enrichers().await;
         cast.stop().await;
-        check_logs(&cast.outputs().await);
+        let outputs = cast.outputs().await;
 
         let findings = Oracle::new(&story, &projects, &sent).judge(&cast.stack, &sent).await;
         println!("{findings}{met:?} {tally:?}");
@@ -110,7 +110,11 @@ impl Ordeal {
             loaded.as_secs_f64(),
             began.elapsed().as_secs_f64()
         );
-        assert!(findings.are_good(), "FAULT_SEED={}\n{findings}", self.seed);
+        if !findings.are_good() {
+            let kept = keep(directory, &outputs);
+            panic!("FAULT_SEED={}\n{findings}what the processes printed: {kept}", self.seed);
+        }
+        check_logs(&outputs);
         let fences = tally.fences.load(Ordering::Relaxed);
         assert!(
             exits <= fences,
@@ -204,6 +208,13 @@ fn check_metrics(texts: &[String]) {
             assert!(text.lines().any(|have| have == line), "not {line}:\n{text}");
         }
     }
+}
+
+/// Writes what everyone has printed to a file beside the brokers' directory, which goes.
+fn keep(directory: &Path, outputs: &[String]) -> String {
+    let path = directory.with_extension("log");
+    std::fs::write(&path, outputs.join("\n---\n")).expect("target can be written");
+    path.display().to_string()
 }
 
 /// Errors in logs are of the kinds that faults explain, and nothing ever panicked or came out of order.
