@@ -1,7 +1,7 @@
 # One documented verb a recipe; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test services services-stop clients bench fuzz fmt lint
+.PHONY: help run build test services services-stop clients bench fuzz fmt lint lint-deploy
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,3 +35,6 @@ fmt: ## format the code
 
 lint: ## formatting, clippy, and the rules for dependencies where cargo-deny is installed
 	deploy/lint.sh
+
+lint-deploy: ## Dockerfile, compose files, Helm chart and alerts, with the tools that it installs under target/
+	deploy/lint-deploy.sh
