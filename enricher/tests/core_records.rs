@@ -16,6 +16,7 @@ use gosight_enricher::core::{Assets, Outcome, dedupe_keys, process};
 use gosight_eventlog::LogRecord;
 use gosight_proto::{Event, EventType};
 use gosight_schemas::{BodyFormat, RawBatch, Reject, RejectCode};
+use prost::Message;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -191,6 +192,42 @@ fn a_reject_always_fits_its_topic() {
             assert_eq!(size == whole, limit >= whole, "cut only where it must be");
         }
         assert!(forms[0] > 0 && forms[1] > 0, "{forms:?}");
+    }
+}
+
+/// With the default settings: an event that is rejected can be redriven from errors unless it is too large to be one.
+#[test]
+fn a_rejected_event_of_the_largest_size_is_kept_whole_and_one_byte_more_is_cut() {
+    let limit = assets().rules.max_event;
+    let json = |size: usize| {
+        let around = r#"{"type":"teleport","x":""}"#.len();
+        json_batch(&[format!(r#"{{"type":"teleport","x":"{}"}}"#, "y".repeat(size - around))])
+    };
+    let protobuf = |size: usize| {
+        let with = |length: usize| Event {
+            event_id: "e".repeat(length),
+            r#type: 99,
+            ..Event::default()
+        };
+        let around = with(size - 100).encoded_len() - (size - 100);
+        let event = with(size - around);
+        assert_eq!(event.encoded_len(), size);
+        protobuf_batch(vec![event])
+    };
+    for (size, json_form, protobuf_form) in [
+        (limit - 1, "json", "base64"),
+        (limit, "json", "base64"),
+        (limit + 1, "cut", "cut"),
+    ] {
+        for (batch, form) in [(json(size), json_form), (protobuf(size), protobuf_form)] {
+            let (code, written) = reject(&batch, &assets());
+            assert_eq!(code == RejectCode::EventTooLarge, size > limit, "{size} {form}");
+            assert!(
+                !written["original"][form].is_null(),
+                "{size} {form}: {}",
+                written["original"]
+            );
+        }
     }
 }
 
