@@ -70,6 +70,9 @@ pub struct ConsumerSettings {
     /// The partitions of a process that died move after so long.
     #[serde(deserialize_with = "crate::forms::duration")]
     pub session_timeout: Duration,
+    /// A partition that has not moved for so long while batches wait in it makes the process unhealthy.
+    #[serde(deserialize_with = "crate::forms::duration")]
+    pub stalled_after: Duration,
 }
 
 /// `transaction`
@@ -246,6 +249,7 @@ impl Default for ConsumerSettings {
             lanes: 2,
             instance_id: String::new(),
             session_timeout: Duration::from_secs(8),
+            stalled_after: Duration::from_secs(180),
         }
     }
 }

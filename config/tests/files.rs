@@ -620,6 +620,10 @@ fn contradictions_of_the_enricher_are_refused() {
                 &["my.yaml:2:20: consumer.session_timeout = `46s`: ", "1s to 45s"],
             ),
             (
+                "consumer:\n  stalled_after: 2h\n",
+                &["my.yaml:2:18: consumer.stalled_after = `2h`: ", "1s to 1h"],
+            ),
+            (
                 "consumer:\n  lanes: 0\n",
                 &["my.yaml:2:10: consumer.lanes = `0`: ", "1 to 256"],
             ),

@@ -57,11 +57,18 @@ fn consumer(consumer: &ConsumerSettings, findings: &mut Findings) {
         findings.refuse(["consumer.group"], "is empty; name the consumer group");
     }
     findings.within(&[("consumer.lanes", consumer.lanes.into(), 1..=MOST_LANES.into())]);
-    findings.lasting(&[(
-        "consumer.session_timeout",
-        consumer.session_timeout,
-        Duration::from_secs(1)..=Duration::from_secs(45),
-    )]);
+    findings.lasting(&[
+        (
+            "consumer.session_timeout",
+            consumer.session_timeout,
+            Duration::from_secs(1)..=Duration::from_secs(45),
+        ),
+        (
+            "consumer.stalled_after",
+            consumer.stalled_after,
+            Duration::from_secs(1)..=Duration::from_secs(3600),
+        ),
+    ]);
 }
 
 fn transaction(transaction: &TransactionSettings, findings: &mut Findings) {

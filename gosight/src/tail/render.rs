@@ -6,10 +6,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gosight_eventlog::LogRecord;
 use gosight_schemas::{RawBatch, decode_raw_batch};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::command_line::{TailFormat, TopicChoice};
+use super::arguments::{TailFormat, TopicChoice};
+use crate::{moment, output};
 
 /// Writes one record. A staging record is shown decoded; what is no JSON is shown as base64.
 pub(super) fn record(
@@ -38,8 +38,7 @@ fn json_line(output: &mut impl Write, record: &LogRecord, topic: TopicChoice) ->
 }
 
 fn pretty(output: &mut impl Write, record: &LogRecord, topic: TopicChoice) -> io::Result<()> {
-    let time = Timestamp::from_millisecond(record.timestamp_ms)
-        .map_or_else(|_| record.timestamp_ms.to_string(), |time| time.to_string());
+    let time = moment::shown(record.timestamp_ms);
     let key = record.key.as_deref().unwrap_or_default();
     write!(output, "── {}  {time}  key {}", record.position, printable(key))?;
     for header in &record.headers {
@@ -50,9 +49,9 @@ fn pretty(output: &mut impl Write, record: &LogRecord, topic: TopicChoice) -> io
     output.write_all(b"\n")
 }
 
-/// Text for a terminal: a session id is a stranger's, and must not move the cursor or change colours.
+/// A session id is a stranger's.
 fn printable(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).escape_debug().to_string()
+    output::printable(&String::from_utf8_lossy(bytes))
 }
 
 fn value(record: &LogRecord, topic: TopicChoice) -> Value {
@@ -91,7 +90,7 @@ mod tests {
     use gosight_eventlog::{LogRecord, Position};
 
     use super::record;
-    use crate::command_line::{TailFormat, TopicChoice};
+    use crate::tail::arguments::{TailFormat, TopicChoice};
 
     fn shown(value: &'static [u8], topic: TopicChoice) -> String {
         let position = Position {
