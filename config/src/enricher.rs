@@ -65,6 +65,7 @@ pub struct ConsumerSettings {
     /// The consumer group.
     pub group: String,
     /// Lanes of this process: group members, each with its own transactions. Over all processes no more than partitions.
+    #[serde(deserialize_with = "crate::forms::lanes")]
     pub lanes: u32,
     /// Distinguishes this process among those of the group, and is the same after a restart. Empty: host name and admin port.
     pub instance_id: String,

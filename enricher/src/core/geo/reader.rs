@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gosight_config::Contradiction;
+use gosight_config::enricher::GeoipSettings;
 use maxminddb::{LookupResult, Reader, WithinOptions};
 use serde::Deserialize;
 
@@ -79,7 +81,7 @@ pub struct Place<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum GeoError {
     /// It could not be read.
-    #[error("the GeoIP file {} cannot be read: {source}; check the section geoip and the file's permissions", path.display())]
+    #[error("the GeoIP file {} cannot be read: {source}; check the path and the file's permissions", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -96,7 +98,7 @@ pub enum GeoError {
     },
     /// It is a MaxMind DB of another kind.
     #[error(
-        "the GeoIP file {} is a {database_type:?} database; the section geoip needs files of cities, such as GeoLite2-City.mmdb, or of networks, such as GeoLite2-ASN.mmdb",
+        "the GeoIP file {} is a {database_type:?} database; name one of cities, such as GeoLite2-City.mmdb, or of networks, such as GeoLite2-ASN.mmdb",
         path.display()
     )]
     NoCities {
@@ -105,6 +107,22 @@ pub enum GeoError {
         /// What its metadata says it is.
         database_type: String,
     },
+}
+
+impl GeoError {
+    /// The same as a mistake of the settings that name the file.
+    pub fn of_settings(&self, geoip: &GeoipSettings) -> Contradiction {
+        let (Self::Unreadable { path, .. } | Self::Damaged { path, .. } | Self::NoCities { path, .. }) = self;
+        let key = match *path == geoip.database_path {
+            true => "geoip.database_path",
+            false => "geoip.databases",
+        };
+        Contradiction {
+            keys: vec![key],
+            item: Some(path.display().to_string()),
+            what: format!("{self}, or leave the key empty for no look-ups"),
+        }
+    }
 }
 
 impl GeoReader {
