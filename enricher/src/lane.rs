@@ -157,6 +157,9 @@ impl LaneTask {
 
     /// Forgets what left and reads the windows of what came, before the first record of it.
     async fn settle_assignment(&mut self, polled: &Polled) -> Result<(), LaneFailure> {
+        if !polled.revoked.is_empty() || !polled.assigned.is_empty() {
+            metrics::counter!("enricher_rebalances_total").increment(1);
+        }
         for partition in &polled.revoked {
             tracing::info!(partition, "partition revoked");
             self.partitions.revoke(*partition);

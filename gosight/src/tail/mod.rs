@@ -1,6 +1,7 @@
 //! `gosight tail`: records of a topic as they come.
 
 mod arguments;
+mod body;
 mod render;
 mod start;
 

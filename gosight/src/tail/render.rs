@@ -9,6 +9,7 @@ use gosight_schemas::{RawBatch, decode_raw_batch};
 use serde_json::{Value, json};
 
 use super::arguments::{TailFormat, TopicChoice};
+use super::body;
 use crate::{moment, output};
 
 /// Writes one record. A staging record is shown decoded; what is no JSON is shown as base64.
@@ -58,15 +59,15 @@ fn value(record: &LogRecord, topic: TopicChoice) -> Value {
     match topic {
         TopicChoice::Staging => match decode_raw_batch(&record.value) {
             Ok(batch) => staged(batch),
-            Err(error) => json!({ "undecodable": error.to_string(), "base64": STANDARD.encode(&record.value) }),
+            Err(error) => body::undecodable(&record.value, &error.to_string()),
         },
         TopicChoice::Raw | TopicChoice::Errors | TopicChoice::Replay => json_or_base64(&record.value),
     }
 }
 
-/// The batch with its body as JSON where it is JSON: the Avro type would show bytes.
+/// The batch with its body as JSON where it is JSON: the Avro type would show bytes. The client's key is not shown.
 fn staged(batch: RawBatch) -> Value {
-    let body = json_or_base64(&batch.body);
+    let body = body::shown(&batch.body, batch.body_format);
     match serde_json::to_value(RawBatch {
         body: bytes::Bytes::new(),
         ..batch
