@@ -17,3 +17,4 @@ mod window;
 
 pub use crate::core::Assets;
 pub use service::{EnricherError, EnricherParts, serve};
+pub use window::Window;

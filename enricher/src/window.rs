@@ -16,7 +16,7 @@ const REPLACED_KEPT: usize = 1_024;
 /// The ids (keys of project and event id) of one partition. Ids of an open transaction count at once; [`Window::keep`] makes them stay, [`Window::discard`]
 /// forgets them.
 #[derive(Debug)]
-pub(crate) struct Window {
+pub struct Window {
     length_ms: i64,
     max_entries: usize,
     /// When each id was last appended, Unix ms.
@@ -30,7 +30,7 @@ pub(crate) struct Window {
 
 impl Window {
     /// An empty window of that length which holds at most `max_entries` ids.
-    pub(crate) fn new(length: Duration, max_entries: usize) -> Self {
+    pub fn new(length: Duration, max_entries: usize) -> Self {
         Self {
             length_ms: i64::try_from(length.as_millis()).unwrap_or(i64::MAX),
             max_entries,
@@ -41,7 +41,7 @@ impl Window {
     }
 
     /// The transaction was committed: its ids stay. Returns how many ids had to leave before their time for the entry limit.
-    pub(crate) fn keep(&mut self) -> u64 {
+    pub fn keep(&mut self) -> u64 {
         self.open.clear();
         if self.sightings.len() > 2 * self.last_seen.len() + REPLACED_KEPT {
             let last_seen = &self.last_seen;
@@ -65,7 +65,7 @@ impl Window {
     }
 
     /// The transaction was aborted: its ids are forgotten.
-    pub(crate) fn discard(&mut self) {
+    pub fn discard(&mut self) {
         let sightings_before = self.sightings.len().saturating_sub(self.open.len());
         self.sightings.truncate(sightings_before);
         while let Some((id, before)) = self.open.pop() {

@@ -4,7 +4,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::failure::{EXIT_CODES, Failure};
-use crate::{dev, tail, topics};
+use crate::{audit, dev, story, tail, topics};
 
 /// The operator's tool of GoSight Ingest.
 #[derive(Debug, Parser)]
@@ -22,19 +22,23 @@ pub(crate) struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Audit(audit::AuditArguments),
     Dev(dev::DevArguments),
     Tail(tail::TailArguments),
     #[command(subcommand)]
     Topics(topics::TopicsCommand),
+    Where(story::WhereArguments),
 }
 
 impl Command {
     /// Runs the command to its end.
     pub(crate) async fn run(self) -> Result<(), Failure> {
         match self {
+            Self::Audit(arguments) => audit::run(arguments).await,
             Self::Dev(arguments) => dev::run(arguments).await,
             Self::Tail(arguments) => tail::run(arguments).await,
             Self::Topics(command) => topics::run(command).await,
+            Self::Where(arguments) => story::run(arguments).await,
         }
     }
 }

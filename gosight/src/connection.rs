@@ -41,8 +41,7 @@ pub(crate) struct Opened {
 
 /// Opens the log that the arguments name: Kafka where brokers or a configuration are named, else an embedded one.
 pub(crate) async fn open_existing(arguments: &LogArguments, client_id: &str) -> Result<Opened, Failure> {
-    let names_kafka = arguments.brokers.is_some() || arguments.config.is_some();
-    if arguments.data.is_none() && names_kafka {
+    let Some(directory) = embedded_directory(arguments) else {
         let settings = edge_settings(arguments.config.as_deref(), arguments.brokers.as_deref())?;
         let log = KafkaLog::connect(&settings.kafka, client_id)?;
         return Ok(Opened {
@@ -50,8 +49,7 @@ pub(crate) async fn open_existing(arguments: &LogArguments, client_id: &str) -> 
             topics: settings.kafka.topics.clone(),
             edge: settings,
         });
-    }
-    let directory = arguments.data.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DATA));
+    };
     if !directory.join("log.db").exists() {
         let path = directory.display();
         return Err(Failure::unavailable(format!(
@@ -64,6 +62,15 @@ pub(crate) async fn open_existing(arguments: &LogArguments, client_id: &str) -> 
         topics: TopicNames::default(),
         edge: EdgeSettings::default(),
     })
+}
+
+/// The directory of the embedded log that the arguments name; `None` where they name Kafka.
+pub(crate) fn embedded_directory(arguments: &LogArguments) -> Option<PathBuf> {
+    let names_kafka = arguments.brokers.is_some() || arguments.config.is_some();
+    if arguments.data.is_none() && names_kafka {
+        return None;
+    }
+    Some(arguments.data.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DATA)))
 }
 
 /// The edge's settings from a file or the built-in defaults, with other brokers where some are named.

@@ -1,13 +1,19 @@
 //! `gosight`, the operator's tool: starts everything on one machine, creates topics, shows what stands on them. Each command is
 //! a file of its own. May depend on every crate of this workspace; nothing depends on it.
 
+mod audit;
 mod command_line;
 mod connection;
 mod dev;
 mod failure;
 mod moment;
 mod output;
+mod outputs;
+mod pretty_json;
 mod progress;
+mod ranges;
+mod staged_event;
+mod story;
 mod tail;
 mod topics;
 

@@ -69,13 +69,18 @@ pub(crate) fn note(text: &str) {
 pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() || is_invisible(character) {
+        if steers(character) {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);
         }
     }
     shown
+}
+
+/// Whether a character does something else to a terminal than stand there.
+pub(crate) fn steers(character: char) -> bool {
+    character.is_control() || is_invisible(character)
 }
 
 /// Marks that change the direction of text or have no width.

@@ -1,10 +1,9 @@
 //! Progress of long work, on standard error and only where it is a terminal.
 
-#![allow(dead_code, reason = "the first long command is on its way")]
-
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar over a known amount: `unit` is plural, such as "events". Clear it with `finish_and_clear` before the result is printed.
+#[allow(dead_code, reason = "the first command that knows its amount is on its way")]
 pub(crate) fn bar(total: u64, unit: &'static str) -> ProgressBar {
     let bar = ProgressBar::new(total);
     styled(

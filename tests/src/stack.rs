@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -157,13 +158,19 @@ impl Stack {
         self.enricher_with(&variables).await.0
     }
 
+    /// The configuration file of `edge` or `enricher`.
+    pub fn configuration(&self, kind: &str) -> PathBuf {
+        self.directory.path().join(format!("{kind}.yaml"))
+    }
+
     /// The brokers' addresses, as in the environment.
     pub fn brokers(&self) -> &str {
         &self.brokers
     }
 
-    fn environment(&self, kind: &str, variables: &[(&str, &str)]) -> BTreeMap<String, String> {
-        let config = self.directory.path().join(format!("{kind}.yaml"));
+    /// What a process finds in its environment: the configuration of `edge` or `enricher`, where the services are, and more.
+    pub fn environment(&self, kind: &str, variables: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let config = self.configuration(kind);
         let mut environment = BTreeMap::from([
             ("CONFIG_PATH".to_owned(), config.to_str().expect("UTF-8").to_owned()),
             ("KAFKA_BROKERS".to_owned(), self.brokers.clone()),

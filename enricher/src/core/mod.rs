@@ -20,6 +20,7 @@ mod outcome;
 mod problems;
 mod read;
 mod rules;
+mod staged;
 mod user_agents;
 mod validate;
 
@@ -42,6 +43,7 @@ pub use clock::TimeChange;
 pub use geo::{Details, Geo, GeoError, GeoReader, Network, Place, Stamp};
 pub use outcome::{DuplicateOutput, EventOutput, Outcome, Processed, RejectOutput};
 pub use rules::Rules;
+pub use staged::{Staged, staged};
 pub use user_agents::{Agent, UserAgents, is_library};
 
 /// The events that came lately in one partition, by keys of project and event id.
@@ -69,15 +71,7 @@ pub fn process(record: &LogRecord, assets: &Assets, window: &mut dyn DedupeWindo
 
 /// The dedupe keys of a staged record's valid events, in order: what [`process`] would ask the window for.
 pub fn dedupe_keys(record: &LogRecord, assets: &Assets) -> Vec<Uuid> {
-    let Ok(batch) = staged_batch(record) else {
-        return Vec::new();
-    };
-    let Ok(read) = events_of(&batch, assets) else {
-        return Vec::new();
-    };
-    let valid = read.events.iter().filter_map(|event| event.result.as_ref().ok());
-    let keys = DedupeKeys::of(&batch.project_id);
-    valid.map(|valid| keys.key(valid.id.id)).collect()
+    staged(record, assets).keys.into_iter().flatten().collect()
 }
 
 fn staged_batch(record: &LogRecord) -> Result<RawBatch, Refused> {

@@ -6,10 +6,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gosight_eventlog::LogRecord;
 use gosight_schemas::{RawBatch, decode_raw_batch};
-use serde_json::{Value, json};
+use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::arguments::{TailFormat, TopicChoice};
 use super::body;
+use crate::pretty_json::{self, Colours};
 use crate::{moment, output};
 
 /// Writes one record. A staging record is shown decoded; what is no JSON is shown as base64.
@@ -18,36 +20,34 @@ pub(super) fn record(
     record: &LogRecord,
     topic: TopicChoice,
     format: TailFormat,
+    colours: Colours,
 ) -> io::Result<()> {
     match format {
         TailFormat::Json => json_line(output, record, topic),
-        TailFormat::Pretty => pretty(output, record, topic),
+        TailFormat::Pretty => pretty(output, record, topic, colours),
     }
 }
 
 fn json_line(output: &mut impl Write, record: &LogRecord, topic: TopicChoice) -> io::Result<()> {
-    let is_one_line = !record.value.contains(&b'\n');
-    if topic != TopicChoice::Staging
-        && is_one_line
-        && serde_json::from_slice::<&serde_json::value::RawValue>(&record.value).is_ok()
-    {
-        output.write_all(&record.value)?;
+    let value = value(record, topic);
+    if value.contains('\n') {
+        // Between tokens, a line break is a space; within a text it can't stand.
+        output.write_all(value.replace(['\n', '\r'], " ").as_bytes())?;
     } else {
-        serde_json::to_writer(&mut *output, &value(record, topic))?;
+        output.write_all(value.as_bytes())?;
     }
     output.write_all(b"\n")
 }
 
-fn pretty(output: &mut impl Write, record: &LogRecord, topic: TopicChoice) -> io::Result<()> {
+fn pretty(output: &mut impl Write, record: &LogRecord, topic: TopicChoice, colours: Colours) -> io::Result<()> {
     let time = moment::shown(record.timestamp_ms);
     let key = record.key.as_deref().unwrap_or_default();
-    write!(output, "── {}  {time}  key {}", record.position, printable(key))?;
+    let mut heading = format!("── {}  {time}  key {}", record.position, printable(key));
     for header in &record.headers {
-        write!(output, "  {}={}", header.name, printable(&header.value))?;
+        heading.push_str(&format!("  {}={}", header.name, printable(&header.value)));
     }
-    output.write_all(b"\n")?;
-    serde_json::to_writer_pretty(&mut *output, &value(record, topic))?;
-    output.write_all(b"\n")
+    writeln!(output, "{}", colours.dim(&heading))?;
+    writeln!(output, "{}", pretty_json::pretty(&value(record, topic), colours))
 }
 
 /// A session id is a stranger's.
@@ -55,34 +55,36 @@ fn printable(bytes: &[u8]) -> String {
     output::printable(&String::from_utf8_lossy(bytes))
 }
 
-fn value(record: &LogRecord, topic: TopicChoice) -> Value {
+/// The value as JSON, with keys in their order.
+fn value(record: &LogRecord, topic: TopicChoice) -> String {
     match topic {
         TopicChoice::Staging => match decode_raw_batch(&record.value) {
             Ok(batch) => staged(batch),
-            Err(error) => body::undecodable(&record.value, &error.to_string()),
+            Err(error) => body::undecodable(&record.value, &error.to_string()).to_string(),
         },
         TopicChoice::Raw | TopicChoice::Errors | TopicChoice::Replay => json_or_base64(&record.value),
     }
 }
 
 /// The batch with its body as JSON where it is JSON: the Avro type would show bytes. The client's key is not shown.
-fn staged(batch: RawBatch) -> Value {
+fn staged(batch: RawBatch) -> String {
     let body = body::shown(&batch.body, batch.body_format);
-    match serde_json::to_value(RawBatch {
+    let fields = serde_json::to_string(&RawBatch {
         body: bytes::Bytes::new(),
         ..batch
-    }) {
-        Ok(Value::Object(mut fields)) => {
-            fields.insert("body".to_owned(), body);
-            Value::Object(fields)
-        }
-        Ok(other) => other,
-        Err(error) => json!({ "unprintable": error.to_string() }),
+    });
+    match fields {
+        // Quotes within a text are escaped, so that this stands there once.
+        Ok(fields) => fields.replacen("\"body\":[]", &format!("\"body\":{body}"), 1),
+        Err(error) => json!({ "unprintable": error.to_string() }).to_string(),
     }
 }
 
-fn json_or_base64(bytes: &[u8]) -> Value {
-    serde_json::from_slice(bytes).unwrap_or_else(|_| json!({ "base64": STANDARD.encode(bytes) }))
+fn json_or_base64(bytes: &[u8]) -> String {
+    serde_json::from_slice::<&RawValue>(bytes).map_or_else(
+        |_| json!({ "base64": STANDARD.encode(bytes) }).to_string(),
+        |json| json.get().to_owned(),
+    )
 }
 
 #[cfg(test)]
@@ -91,6 +93,7 @@ mod tests {
     use gosight_eventlog::{LogRecord, Position};
 
     use super::record;
+    use crate::pretty_json::Colours;
     use crate::tail::arguments::{TailFormat, TopicChoice};
 
     fn shown(value: &'static [u8], topic: TopicChoice) -> String {
@@ -107,7 +110,7 @@ mod tests {
             headers: Vec::new(),
         };
         let mut output = Vec::new();
-        record(&mut output, &stands, topic, TailFormat::Json).unwrap();
+        record(&mut output, &stands, topic, TailFormat::Json, Colours::Off).unwrap();
         String::from_utf8(output).unwrap()
     }
 
@@ -118,7 +121,7 @@ mod tests {
             shown(value, TopicChoice::Raw),
             format!("{}\n", str::from_utf8(value).unwrap())
         );
-        assert_eq!(shown(b"{\"a\":\n1}", TopicChoice::Raw), "{\"a\":1}\n");
+        assert_eq!(shown(b"{\"a\":\n1}", TopicChoice::Raw), "{\"a\": 1}\n");
     }
 
     #[test]

@@ -1,0 +1,71 @@
+//! Reading spans of a topic to their ends.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gosight_eventlog::{EventLog, LogError, LogRecord, Reader};
+
+use super::Span;
+
+/// How long one read may take until the log counts as not answering.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Reads the records of spans of one topic, in offset order per partition, and ends.
+pub(crate) struct RangeReader {
+    topic: String,
+    /// Absent where every span is empty.
+    reader: Option<Box<dyn Reader>>,
+    /// The end of each partition.
+    ends: BTreeMap<i32, i64>,
+}
+
+impl RangeReader {
+    pub(crate) async fn open(log: &dyn EventLog, topic: &str, spans: &[Span]) -> Result<Self, LogError> {
+        let full: Vec<&Span> = spans.iter().filter(|span| !span.is_empty()).collect();
+        let starts: Vec<(i32, i64)> = full.iter().map(|span| (span.partition, span.from)).collect();
+        let reader = match starts.is_empty() {
+            true => None,
+            false => Some(log.reader(topic, &starts).await?),
+        };
+        Ok(Self {
+            topic: topic.to_owned(),
+            reader,
+            ends: full.iter().map(|span| (span.partition, span.to)).collect(),
+        })
+    }
+
+    /// Ends earlier: at these offsets, by partition, where they lie before the ends.
+    pub(crate) fn cut(&mut self, ends: &[(i32, i64)]) {
+        for (partition, earlier) in ends {
+            if let Some(end) = self.ends.get_mut(partition) {
+                *end = (*end).min(*earlier);
+            }
+        }
+    }
+
+    /// Up to `max_records` more, at least one; `None` after the last.
+    pub(crate) async fn next(&mut self, max_records: usize) -> Result<Option<Vec<LogRecord>>, LogError> {
+        let Some(reader) = &mut self.reader else {
+            return Ok(None);
+        };
+        loop {
+            let before = reader.positions();
+            if before.iter().all(|(partition, offset)| *offset >= self.ends[partition]) {
+                return Ok(None);
+            }
+            let mut records = reader.next(max_records, READ_TIMEOUT).await?;
+            if records.is_empty() && reader.positions() == before {
+                return Err(LogError::Timeout {
+                    what: format!("reading topic {}", self.topic),
+                    timeout: READ_TIMEOUT,
+                    address: "the log".to_owned(),
+                });
+            }
+            // Of a partition that is done, later records still come while others go on.
+            records.retain(|record| record.position.offset < self.ends[&record.position.partition]);
+            if !records.is_empty() {
+                return Ok(Some(records));
+            }
+        }
+    }
+}
