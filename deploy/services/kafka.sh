@@ -140,12 +140,15 @@ kafka_answers() {
 
 # Starts one node and doesn't wait for it: kafka_launch NODE HEAP
 kafka_launch() {
-  local dir java
+  local dir java features=()
   dir=$(kafka_dir "$1")
+  # Kafka 4.1 may leave an only copy without a leader for ever: where its broker dies and takes longer than its session to come back.
+  [ "$(kafka_nodes | wc -w)" != 1 ] || features=(--feature eligible.leader.replicas.version=0)
   mapfile -t java < <(kafka_jvm "$2")
   : >"$dir/log"
   if [ ! -f "$dir/data/meta.properties" ]; then
     "${java[@]}" -Dgosight.log=ERROR kafka.tools.StorageTool format -t "$(cat "$STATE/kafka/cluster")" -c "$dir/server.properties" \
+      "${features[@]}" \
       >"$dir/log" 2>&1 </dev/null || die "Kafka's data directory could not be formatted" "$dir/log"
   fi
   daemon "$dir/pid" "$dir/log" "${java[@]}" kafka.Kafka "$dir/server.properties"

@@ -95,12 +95,11 @@ impl Ordeal {
         println!("everyone runs after {:.1} s", began.elapsed().as_secs_f64());
 
         let (sent, tally, loaded) = self.load(&cast, &clients).await;
-        self.drain(&cast).await;
+        self.drain(&cast, &tally).await;
         let met = met(&cast, &tally, &clients).await;
         check_metrics(&cast.metrics().await);
-        let exits = tally.exits.load(Ordering::Relaxed) + cast.start_ended_enrichers().await;
         cast.stop().await;
-        check_logs(&cast.outputs().await);
+        let outputs = cast.outputs().await;
 
         let findings = Oracle::new(&story, &projects, &sent).judge(&cast.stack, &sent).await;
         println!("{findings}{met:?} {tally:?}");
@@ -110,8 +109,12 @@ impl Ordeal {
             loaded.as_secs_f64(),
             began.elapsed().as_secs_f64()
         );
-        assert!(findings.are_good(), "FAULT_SEED={}\n{findings}", self.seed);
-        let fences = tally.fences.load(Ordering::Relaxed);
+        if !findings.are_good() {
+            let kept = keep(directory, &outputs);
+            panic!("FAULT_SEED={}\n{findings}what the processes printed: {kept}", self.seed);
+        }
+        check_logs(&outputs);
+        let [exits, fences] = [&tally.exits, &tally.fences].map(|count| count.load(Ordering::Relaxed));
         assert!(
             exits <= fences,
             "{exits} enrichers ended by themselves, {fences} had lost their identity"
@@ -162,12 +165,13 @@ impl Ordeal {
     }
 
     /// Waits until the group has consumed everything that is staged.
-    async fn drain(self, cast: &Cast) {
+    async fn drain(self, cast: &Cast, tally: &Tally) {
         let log = cast.stack.log();
         let (topic, group) = (cast.stack.topic("staging"), cast.stack.group());
         let what = format!("everything staged is consumed; FAULT_SEED={}", self.seed);
         wait::until(&what, DRAINED_WITHIN, || async {
-            cast.start_ended_enrichers().await;
+            let exits = cast.start_ended_enrichers().await;
+            tally.exits.fetch_add(exits, Ordering::Relaxed);
             let committed = log.committed(&group, &topic).await.ok()?;
             let bounds = log.bounds(&topic).await.ok()?;
             let is_consumed = bounds
@@ -204,6 +208,13 @@ fn check_metrics(texts: &[String]) {
             assert!(text.lines().any(|have| have == line), "not {line}:\n{text}");
         }
     }
+}
+
+/// Writes what everyone has printed to a file beside the brokers' directory, which goes.
+fn keep(directory: &Path, outputs: &[String]) -> String {
+    let path = directory.with_extension("log");
+    std::fs::write(&path, outputs.join("\n---\n")).expect("target can be written");
+    path.display().to_string()
 }
 
 /// Errors in logs are of the kinds that faults explain, and nothing ever panicked or came out of order.
