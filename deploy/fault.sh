@@ -20,7 +20,14 @@ cargo test --release -p gosight-tests --locked --test exactly_once --no-run
 
 # PostgreSQL and Redis; the test has a Kafka of its own.
 export SERVICES_DIR=$PWD/target/services-fault SERVICES_PORTS=any KAFKA_BROKERS=${KAFKA_BROKERS:-none}
-trap 'deploy/services/services.sh stop 8>&-' EXIT
+clean_up() {
+  deploy/services/services.sh stop 8>&-
+  # An interrupted test leaves its Kafka.
+  for directory in target/tmp/exactly-once-million-[13]; do
+    SERVICES_DIR=$directory deploy/services/services.sh stop 8>&-
+  done
+}
+trap clean_up EXIT
 deploy/services/services.sh start 8>&-
 # shellcheck source=/dev/null
 . "$SERVICES_DIR/env"

@@ -95,10 +95,9 @@ impl Ordeal {
         println!("everyone runs after {:.1} s", began.elapsed().as_secs_f64());
 
         let (sent, tally, loaded) = self.load(&cast, &clients).await;
-        self.drain(&cast).await;
+        self.drain(&cast, &tally).await;
         let met = met(&cast, &tally, &clients).await;
         check_metrics(&cast.metrics().await);
-        let exits = tally.exits.load(Ordering::Relaxed) + cast.start_ended_enrichers().await;
         cast.stop().await;
         let outputs = cast.outputs().await;
 
@@ -115,7 +114,7 @@ impl Ordeal {
             panic!("FAULT_SEED={}\n{findings}what the processes printed: {kept}", self.seed);
         }
         check_logs(&outputs);
-        let fences = tally.fences.load(Ordering::Relaxed);
+        let [exits, fences] = [&tally.exits, &tally.fences].map(|count| count.load(Ordering::Relaxed));
         assert!(
             exits <= fences,
             "{exits} enrichers ended by themselves, {fences} had lost their identity"
@@ -166,12 +165,13 @@ impl Ordeal {
     }
 
     /// Waits until the group has consumed everything that is staged.
-    async fn drain(self, cast: &Cast) {
+    async fn drain(self, cast: &Cast, tally: &Tally) {
         let log = cast.stack.log();
         let (topic, group) = (cast.stack.topic("staging"), cast.stack.group());
         let what = format!("everything staged is consumed; FAULT_SEED={}", self.seed);
         wait::until(&what, DRAINED_WITHIN, || async {
-            cast.start_ended_enrichers().await;
+            let exits = cast.start_ended_enrichers().await;
+            tally.exits.fetch_add(exits, Ordering::Relaxed);
             let committed = log.committed(&group, &topic).await.ok()?;
             let bounds = log.bounds(&topic).await.ok()?;
             let is_consumed = bounds
