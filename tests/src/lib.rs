@@ -16,6 +16,7 @@ pub mod events;
 pub mod keep_alive;
 pub mod load;
 pub mod open_loop;
+pub mod plot;
 pub mod process;
 pub mod report;
 pub mod stack;
