@@ -7,6 +7,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::additions::{Campaign, Geo, Referrer};
+
 /// One enriched event. Borrows from the batch where it can: `payload` and unknown fields are the client's own bytes.
 #[derive(Debug, Clone, Serialize)]
 pub struct EnrichedEvent<'a> {
@@ -61,6 +63,15 @@ pub struct EnrichedEvent<'a> {
     /// BCP 47 language that the client named, for example `de-AT`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<Cow<'a, str>>,
+    /// Where the visitor came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub referrer: Option<Referrer>,
+    /// The campaign that led to the page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<Campaign>,
+    /// More of the place and the network of the client's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub geo: Option<Geo<'a>>,
     /// Fields of the event that the contract does not know, as they came.
     #[serde(skip_serializing_if = "Properties::is_empty")]
     pub properties: Properties<'a>,

@@ -10,8 +10,8 @@ use gosight_proto::envelope::EventBatchEnvelope;
 use prost::Message;
 use serde_json::value::to_raw_value;
 
-use super::Body;
 use super::batch_properties::{BatchProperties, MAX_TEXT};
+use super::{Body, unknown_fields};
 use crate::core::event::{BatchFacts, Device, Encoded, device_kind};
 
 pub(super) fn read(body: &Bytes) -> Result<Body<'static>, String> {
@@ -23,6 +23,9 @@ pub(super) fn read(body: &Bytes) -> Result<Body<'static>, String> {
     device(session.device, &mut facts, &mut unknown);
     facts.timezone = text("timezone", session.timezone, &mut unknown);
     facts.language = text("language", session.language, &mut unknown);
+    if let Some(fields) = unknown_fields::of_batch(body) {
+        unknown.keep(Cow::Borrowed(unknown_fields::NAME), Cow::Owned(fields));
+    }
     facts.properties = unknown.into_properties();
     Ok(Body {
         events: batch.events.into_iter().map(Encoded::Protobuf).collect(),

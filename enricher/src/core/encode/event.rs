@@ -59,6 +59,9 @@ pub(in crate::core) fn raw_value<'a>(
         client_ip: None,
         timezone: None,
         language: None,
+        referrer: None,
+        campaign: None,
+        geo: None,
         properties: event.properties,
         batch_properties: BTreeMap::new(),
     };
