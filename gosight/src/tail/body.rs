@@ -93,7 +93,7 @@ mod tests {
             ),
             (
                 r#"{"project_key":"gs_test_key","events":["#,
-                json!({ "unreadable_bytes": 38 }),
+                json!({ "unreadable_bytes": 39 }),
             ),
             (r#"["gs_test_key"]"#, json!({ "unreadable_bytes": 15 })),
         ] {
