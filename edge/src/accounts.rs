@@ -49,7 +49,8 @@ struct Tally {
 pub(crate) struct Account {
     accounts: Arc<Accounts>,
     transport: Transport,
-    body_read: Instant,
+    /// When the body was there.
+    body_read: Option<Instant>,
     events: u32,
     bytes: usize,
     /// When the log was handed the record.
@@ -74,7 +75,7 @@ impl Accounts {
         Account {
             accounts: Arc::clone(self),
             transport,
-            body_read: Instant::now(),
+            body_read: None,
             events: 0,
             bytes: 0,
             appended: None,
@@ -135,7 +136,7 @@ impl Account {
     /// The body is there: the time to the answer counts from here, so that a slow client is not our latency. `name` is that of the
     /// span, which continues the client's trace.
     pub(crate) fn body_read(&mut self, name: &'static str, bytes: usize, client: &Client) {
-        self.body_read = Instant::now();
+        self.body_read = Some(Instant::now());
         self.bytes = bytes;
         self.span = Span::serving(name, client.traceparent.as_deref());
         self.span.note("transport", label(self.transport));
@@ -159,7 +160,8 @@ impl Account {
     /// It is durable.
     pub(crate) fn accept(mut self, accepted: &Accepted) {
         self.settled = true;
-        self.appended_for();
+        let now = Instant::now();
+        self.appended_until(now);
         self.span.note("events", i64::from(self.events));
         if self.span.is_kept()
             && let Some(receipt) = accepted.receipt()
@@ -168,7 +170,9 @@ impl Account {
         }
         let meters = self.accounts.meters(self.transport);
         meters.accepted.add(self.events, self.bytes);
-        meters.ack_seconds.record(self.body_read.elapsed());
+        if let Some(body_read) = self.body_read {
+            meters.ack_seconds.record(now.saturating_duration_since(body_read));
+        }
     }
 
     /// A restriction drops it.
@@ -183,7 +187,7 @@ impl Account {
     /// It is refused; hands back the refusal with its events named.
     pub(crate) fn refuse(mut self, refusal: Refusal) -> Refusal {
         self.settled = true;
-        self.appended_for();
+        self.appended_until(Instant::now());
         let reason = refusal.reason();
         self.span.note("events", i64::from(self.events));
         self.span.fail(reason.name());
@@ -200,9 +204,10 @@ impl Account {
     }
 
     /// How long the log took, whatever it said.
-    fn appended_for(&self) {
+    fn appended_until(&self, now: Instant) {
         if let Some(appended) = self.appended {
-            self.accounts.append_seconds.record(appended.elapsed());
+            let append_seconds = &self.accounts.append_seconds;
+            append_seconds.record(now.saturating_duration_since(appended));
         }
     }
 }

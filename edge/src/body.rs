@@ -1,6 +1,7 @@
 //! Reading an HTTP body within its limits.
 
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -50,14 +51,7 @@ where
         return Err(Refusal::body_too_large(limits.arriving));
     }
     let mut held = budget.hold();
-    let arrived = tokio::time::timeout(limits.timeout, gather(body, limits.arriving, &mut held))
-        .await
-        .map_err(|_| {
-            Refusal::new(
-                Reason::BodyTimeout,
-                format!("The body did not arrive within {:?}", limits.timeout),
-            )
-        })??;
+    let arrived = within(limits.timeout, gather(body, limits.arriving, &mut held)).await??;
     if let Some(encoding) = named.or_else(|| is_gzip(&arrived).then_some(Encoding::Gzip)) {
         let mut held_plain = budget.hold();
         let bytes = decompress(encoding, &arrived, limits.decompressed, &mut held_plain)?;
@@ -70,6 +64,20 @@ where
         return Err(Refusal::body_too_large(limits.decompressed));
     }
     Ok(PlainBody { bytes: arrived, held })
+}
+
+/// Waits for a body that is not there yet. Most are, and need no timer.
+async fn within<T>(timeout: Duration, body: impl Future<Output = T>) -> Result<T, Refusal> {
+    let mut body = pin!(body);
+    if let Poll::Ready(arrived) = futures::poll!(body.as_mut()) {
+        return Ok(arrived);
+    }
+    tokio::time::timeout(timeout, body).await.map_err(|_| {
+        Refusal::new(
+            Reason::BodyTimeout,
+            format!("The body did not arrive within {timeout:?}"),
+        )
+    })
 }
 
 async fn gather<B>(body: B, limit: usize, held: &mut Held) -> Result<Bytes, Refusal>

@@ -55,7 +55,12 @@ fn client_hints(headers: &HeaderMap) -> BTreeMap<String, String> {
 
 fn kept_text(value: &HeaderValue) -> String {
     let bytes = value.as_bytes();
-    String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_VALUE)]).into_owned()
+    let kept = &bytes[..bytes.len().min(MAX_VALUE)];
+    // The lossy way looks at each character, also where nothing is lost.
+    match std::str::from_utf8(kept) {
+        Ok(text) => text.to_owned(),
+        Err(_) => String::from_utf8_lossy(kept).into_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -4,12 +4,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::{Builder, Uuid};
 
-/// A UUIDv7. Its random part comes from the thread's own generator: `Uuid::now_v7` asks the system for each, which costs more than
-/// the rest of an envelope.
+/// A UUIDv7 of now.
 pub(crate) fn new_id() -> Uuid {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+    new_id_at(unix_ms())
+}
+
+/// A UUIDv7 of a moment (Unix ms). Its random part comes from the thread's own generator: `Uuid::now_v7` asks the system for each,
+/// which costs more than the rest of an envelope.
+pub(crate) fn new_id_at(unix_ms: i64) -> Uuid {
+    let millis = u64::try_from(unix_ms).unwrap_or_default();
     Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid()
+}
+
+/// Now, as Unix time in milliseconds.
+pub(crate) fn unix_ms() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

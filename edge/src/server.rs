@@ -1,12 +1,12 @@
 //! The running edge: two public ports, one router, and an orderly end.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use futures::TryFutureExt;
 use gosight_config::EdgeSettings;
 use gosight_eventlog::EventLog;
@@ -22,7 +22,6 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
 
 use crate::accounts::Accounts;
 use crate::activity::{Activity, AnswerBody, Waits};
@@ -33,11 +32,12 @@ use crate::live::Live;
 use crate::protocol::{self, Protocol};
 use crate::socket::{Socket, UnreadBody};
 use crate::tls::{Stream, Tls};
-use crate::transport::{self, Context, LAST_REQUEST, Peer};
+use crate::transport::{Connection, Context, Entrance, LAST_REQUEST};
 use crate::wire::{Wire, WireRules};
 
-/// The least that hyper can read HTTP/1 with.
-const MIN_HTTP1_BUFFER: usize = 8 * 1024;
+/// What of an HTTP/1 connection is read at once, at the most; or as much as headers may have. A buffer grows to it only where bodies
+/// fill it, and a larger body costs a call of the system and a copy for each part.
+const HTTP1_BUFFER: usize = 64 * 1024;
 /// After a failure to accept, mostly for want of file descriptors, so long is waited for some to come back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often each component is asked for its health.
@@ -122,7 +122,7 @@ pub async fn serve(parts: EdgeParts, listeners: Listeners, shutdown: Shutdown) -
     ));
     let context = Context::new(ingest, parts.readiness, stopping.clone(), settings);
     let acceptor = Arc::new(Acceptor::new(
-        transport::router(&context, settings),
+        Entrance::new(&context, settings),
         parts.tls,
         accounts,
         settings,
@@ -155,9 +155,9 @@ async fn leave_balancer(latch: Latch, shutdown: Shutdown, delay: Duration, stopp
     stopping.begin();
 }
 
-/// Accepts connections and serves the router on each.
+/// Accepts connections and serves each.
 struct Acceptor {
-    router: Router,
+    entrance: Entrance,
     tls: Option<Tls>,
     protocols: auto::Builder<TokioExecutor>,
     permits: Arc<Semaphore>,
@@ -172,14 +172,14 @@ struct Acceptor {
 
 impl Acceptor {
     fn new(
-        router: Router,
+        entrance: Entrance,
         tls: Option<Tls>,
         accounts: Arc<Accounts>,
         settings: &EdgeSettings,
         shutdown: Shutdown,
     ) -> Self {
         Self {
-            router,
+            entrance,
             tls,
             protocols: protocols(settings),
             permits: Arc::new(Semaphore::new(settings.limits.connections as usize)),
@@ -238,11 +238,12 @@ impl Acceptor {
         let activity = Activity::new(self.waits);
         let socket = Socket::new(stream, unread.clone());
         let wire = Wire::new(socket, activity.clone(), unread.clone(), self.wire.clone());
-        let service = service_fn(|mut request: hyper::Request<Incoming>| {
-            request.extensions_mut().insert(Peer(peer));
-            request.extensions_mut().insert(unread.clone());
-            let under_way = activity.request();
-            let answered = self.router.clone().oneshot(request.map(axum::body::Body::new));
+        let (this, requests) = (Connection { peer, unread }, activity.clone());
+        let entrance = RefCell::new(self.entrance.clone());
+        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(this.clone());
+            let under_way = requests.request();
+            let answered = entrance.borrow_mut().answer(request.map(axum::body::Body::new));
             answered.map_ok(|response| {
                 response.map(|body| AnswerBody {
                     body,
@@ -327,7 +328,7 @@ fn protocols(settings: &EdgeSettings) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         // Ours tells waiting for a request from waiting for the rest of one.
         .header_read_timeout(None)
-        .max_buf_size(header.max(MIN_HTTP1_BUFFER));
+        .max_buf_size(header.max(HTTP1_BUFFER));
     builder
         .http2()
         .timer(TokioTimer::new())

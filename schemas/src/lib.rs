@@ -7,6 +7,7 @@ mod enriched_event;
 pub mod headers;
 mod origin;
 mod raw_batch;
+mod raw_batch_avro;
 mod reject;
 mod reject_code;
 mod single_object;

@@ -6,9 +6,8 @@ use std::sync::LazyLock;
 use apache_avro::Schema;
 use apache_avro::rabin::Rabin;
 use apache_avro::reader::datum::GenericDatumReader;
-use apache_avro::writer::datum::GenericDatumWriter;
 
-use crate::RawBatch;
+use crate::{RawBatch, raw_batch_avro};
 
 const MARKER: [u8; 2] = [0xC3, 0x01];
 const PREFIX: usize = MARKER.len() + 8;
@@ -45,10 +44,9 @@ pub fn is_single_object(bytes: &[u8]) -> bool {
     bytes.starts_with(&MARKER)
 }
 
-/// A schema with what reads and writes it: making these anew resolves all of its names.
+/// A schema with what reads it: making this anew resolves all of its names.
 struct KnownSchema {
     fingerprint: [u8; 8],
-    writer: GenericDatumWriter<'static>,
     reader: GenericDatumReader<'static>,
 }
 
@@ -66,7 +64,6 @@ impl KnownSchema {
         let text_of = |error: apache_avro::Error| error.to_string();
         Ok(Self {
             fingerprint,
-            writer: GenericDatumWriter::builder(schema).build().map_err(text_of)?,
             reader: GenericDatumReader::builder(schema).build().map_err(text_of)?,
         })
     }
@@ -77,16 +74,13 @@ static KNOWN_V1: LazyLock<Result<KnownSchema, String>> = LazyLock::new(|| KnownS
 /// Encodes a batch as it stands on the staging topic, in the newest version.
 ///
 /// # Errors
-/// Only for a defect of ours: the Rust type and the schema differ.
+/// Only for a defect of ours: the schema can't be read.
 pub fn encode_raw_batch(batch: &RawBatch) -> Result<Vec<u8>, EncodeError> {
     let known = KNOWN_V1.as_ref().map_err(|error| EncodeError(error.clone()))?;
     let mut record = Vec::with_capacity(PREFIX + batch.body.len() + 512);
     record.extend_from_slice(&MARKER);
     record.extend_from_slice(&known.fingerprint);
-    known
-        .writer
-        .write_ser(&mut record, batch)
-        .map_err(|error| EncodeError(error.to_string()))?;
+    raw_batch_avro::write(batch, &mut record);
     Ok(record)
 }
 

@@ -41,9 +41,46 @@ fn a_record_of_version_1_is_still_read() {
 }
 
 #[test]
+fn version_1_is_still_written_to_the_byte() {
+    assert_eq!(encode_raw_batch(&batch()).unwrap(), VERSION_1);
+}
+
+/// The reader goes by the schema, the writer does not.
+#[test]
 fn what_is_written_is_read_back() {
-    let record = encode_raw_batch(&batch()).unwrap();
-    assert_eq!(decode_raw_batch(&record), Ok(batch()));
+    let bare = RawBatch {
+        session_id: String::new(),
+        user_id: None,
+        transport: Transport::Http,
+        body_format: BodyFormat::Json,
+        body: Bytes::new(),
+        event_count: 0,
+        sent_at: None,
+        client_ip: None,
+        user_agent: None,
+        client_hints: BTreeMap::new(),
+        accept_language: None,
+        origin: None,
+        privacy: PrivacyRules { anonymize_ip: false },
+        ..batch()
+    };
+    let other = RawBatch {
+        transport: Transport::Grpc,
+        body: Bytes::from(vec![b'x'; 3 << 20]),
+        event_count: i32::MAX,
+        sent_at: Some(i64::MIN),
+        referer: Some("https://shop.example/".to_owned()),
+        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
+        ..batch()
+    };
+    let numbers = [0, -1, 1, 63, 64, -64, -65, 8191, 8192, i64::MAX].map(|number| RawBatch {
+        received_at: number,
+        ..batch()
+    });
+    for batch in [batch(), bare, other].into_iter().chain(numbers) {
+        let record = encode_raw_batch(&batch).unwrap();
+        assert_eq!(decode_raw_batch(&record), Ok(batch));
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub mod faults;
 pub mod keep_alive;
 pub mod load;
 pub mod open_loop;
+pub mod plot;
 pub mod process;
 pub mod report;
 pub mod site;

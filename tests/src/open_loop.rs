@@ -81,6 +81,13 @@ impl OpenLoop {
 }
 
 impl Answers {
+    /// Adds what came of another run.
+    pub fn add(&mut self, other: Self) {
+        self.latency.add(other.latency).expect("it resizes itself");
+        self.refused += other.refused;
+        self.took += other.took;
+    }
+
     /// The latency, ms, that a share of the batches stayed within.
     pub fn milliseconds(&self, share: f64) -> f64 {
         self.latency.value_at_quantile(share) as f64 / 1000.0

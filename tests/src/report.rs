@@ -14,6 +14,32 @@ pub fn directory() -> PathBuf {
     directory
 }
 
+/// Writes a file; gives its path.
+pub fn file(name: &str, text: &str) -> PathBuf {
+    let path = directory().join(name);
+    std::fs::write(&path, text).expect("target can be written");
+    path
+}
+
+/// What a benchmark prints, kept for a file of its own.
+#[derive(Debug, Default)]
+pub struct Report(String);
+
+impl Report {
+    /// Prints a line.
+    #[allow(clippy::print_stdout, reason = "a benchmark's output function")]
+    pub fn line(&mut self, line: impl AsRef<str>) {
+        println!("{}", line.as_ref());
+        self.0.push_str(line.as_ref());
+        self.0.push('\n');
+    }
+
+    /// Writes everything that was printed; gives the file's path.
+    pub fn save(&self, name: &str) -> PathBuf {
+        file(name, &self.0)
+    }
+}
+
 /// Writes latencies (µs) as a percentile distribution in milliseconds, in the form that HdrHistogram's plotter reads.
 pub fn percentiles(name: &str, latency: &Histogram<u64>) -> PathBuf {
     let mut text = String::from("       Value     Percentile TotalCount 1/(1-Percentile)\n\n");
@@ -35,7 +61,5 @@ pub fn percentiles(name: &str, latency: &Histogram<u64>) -> PathBuf {
         latency.max() as f64 / 1000.0,
         latency.len()
     );
-    let path = directory().join(format!("{name}.hgrm"));
-    std::fs::write(&path, text).expect("target can be written");
-    path
+    file(&format!("{name}.hgrm"), &text)
 }

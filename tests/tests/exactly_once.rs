@@ -29,11 +29,11 @@ fn directory(name: &str) -> std::path::PathBuf {
 async fn every_event_comes_out_once_and_in_order_whatever_dies_or_stands_still() {
     let ordeal = Ordeal {
         seed: seed(),
-        events: 50_000,
+        events: 36_000,
         brokers: 1,
         projects: 3,
         sessions: 40,
-        rate: 2_500,
+        rate: 1_500,
         minimum: 3,
         deadline: Duration::from_secs(240),
     };

@@ -1,10 +1,7 @@
 //! The size of all headers together, for every protocol alike.
 
-use std::sync::Arc;
-
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
 use gosight_schemas::Transport;
 
@@ -12,12 +9,13 @@ use super::sender::transport_of;
 use super::{Context, http as plain, status};
 use crate::outcome::Refusal;
 
-/// Refuses what is larger than `limits.header`. Over HTTP/1 hyper has already refused most of it.
-pub(super) async fn limit(State(context): State<Arc<Context>>, request: Request, next: Next) -> Response {
-    let size = size(&request);
-    if size <= context.header_limit {
-        return next.run(request).await;
-    }
+/// Whether the headers are larger than `limits.header`. Over HTTP/1 hyper has already refused most of those.
+pub(super) fn is_over(context: &Context, request: &Request) -> bool {
+    size(request) > context.header_limit
+}
+
+/// The answer to such a request.
+pub(super) fn refused(context: &Context, request: Request) -> Response {
     let refusal = Refusal::header_too_large(context.header_limit);
     match transport_of(request.headers()) {
         Transport::Http => plain::turned_away(&context.ingest, request, refusal),

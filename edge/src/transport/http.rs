@@ -12,13 +12,12 @@ use http::{Extensions, HeaderMap, Method, Uri};
 
 use super::answer::ReceiptIn;
 use super::content::format_of;
-use super::sender::sender;
+use super::sender::{Connection, sender};
 use super::{Context, answer, last_request};
 use crate::accounts::Account;
 use crate::body::{self, BodyLimits, PlainBody};
 use crate::ingest::Ingest;
 use crate::outcome::{Accepted, Reason, Refusal};
-use crate::socket::UnreadBody;
 
 /// `POST /v1/events`
 pub(super) async fn events(State(context): State<Arc<Context>>, request: Request) -> Response {
@@ -110,6 +109,8 @@ async fn read(
     limits: BodyLimits,
 ) -> Result<(Account, PlainBody, BodyFormat), Refusal> {
     let read = tokio::select! {
+        // In this order: most bodies are there already, and then nobody waits for the stop.
+        biased;
         read = try_read(&context.ingest, &parts.headers, body, limits) => read,
         () = last_request::is_over(&context.shutdown) => Err(Refusal::shutting_down()),
     };
@@ -135,7 +136,7 @@ async fn try_read(
 
 /// The client may still be sending: its connection must not be cut before it has read the answer.
 fn note_unread(extensions: &Extensions) {
-    if let Some(unread) = extensions.get::<UnreadBody>() {
-        unread.note();
+    if let Some(connection) = extensions.get::<Connection>() {
+        connection.unread.note();
     }
 }

@@ -4,6 +4,7 @@
 mod answer;
 mod content;
 mod cors;
+mod entrance;
 mod framing;
 mod grpc;
 mod header_limit;
@@ -20,7 +21,6 @@ mod status;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use gosight_config::EdgeSettings;
 use gosight_lifecycle::{Readiness, Shutdown};
@@ -30,8 +30,9 @@ use crate::body::BodyLimits;
 use crate::ingest::{Ingest, bytes};
 
 pub(crate) use self::answer::whole as whole_answer;
+pub(crate) use self::entrance::Entrance;
 pub(crate) use self::last_request::LAST_REQUEST;
-pub(crate) use self::sender::Peer;
+pub(crate) use self::sender::Connection;
 
 /// What every transport needs.
 pub(crate) struct Context {
@@ -74,8 +75,8 @@ impl Context {
     }
 }
 
-/// Everything that a public port answers.
-pub(crate) fn router(context: &Arc<Context>, settings: &EdgeSettings) -> Router {
+/// Everything that a public port answers, but for what [`Entrance`] adds.
+fn router(context: &Arc<Context>) -> Router {
     let calls = Router::new()
         .route("/gosight.IngestService/{method}", post(grpc::call))
         .with_state(Arc::new(GrpcEntry::new(Arc::clone(context))));
@@ -90,8 +91,4 @@ pub(crate) fn router(context: &Arc<Context>, settings: &EdgeSettings) -> Router 
         .merge(calls)
         .merge(health::routes(context))
         .merge(reflection::routes(&context.shutdown))
-        .layer(from_fn_with_state(Arc::clone(context), header_limit::limit))
-        .layer(cors::layer(&settings.cors))
-        .layer(from_fn(request_id::name_request))
-        .layer(from_fn_with_state(context.shutdown.clone(), last_request::tell))
 }

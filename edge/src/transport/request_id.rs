@@ -1,7 +1,5 @@
 //! Every answer carries an id by which a person finds the request in the logs of whoever stands in between.
 
-use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::Response;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
@@ -13,14 +11,16 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// A request id from outside is kept if it is no longer; one hop's id is a UUID or something alike.
 const MAX_REQUEST_ID: usize = 128;
 
-/// Names the answer as the request is named, or anew.
-pub(super) async fn name_request(request: Request, next: Next) -> Response {
-    let id = kept_id(request.headers()).or_else(made_id);
-    let mut response = next.run(request).await;
+/// The id of a request: the one that it has, or a new one.
+pub(super) fn of(headers: &HeaderMap) -> Option<HeaderValue> {
+    kept_id(headers).or_else(made_id)
+}
+
+/// Names an answer.
+pub(super) fn name(response: &mut Response, id: Option<HeaderValue>) {
     if let Some(id) = id {
         response.headers_mut().insert(REQUEST_ID, id);
     }
-    response
 }
 
 fn kept_id(headers: &HeaderMap) -> Option<HeaderValue> {

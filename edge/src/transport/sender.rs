@@ -9,18 +9,22 @@ use http::{Extensions, HeaderMap, HeaderValue};
 use crate::client::Client;
 use crate::ingest::{Ingest, Sender};
 use crate::outcome::{Reason, Refusal};
+use crate::socket::UnreadBody;
 
 const PROJECT_KEY: HeaderName = HeaderName::from_static("x-project-key");
 const GOSIGHT_KEY: HeaderName = HeaderName::from_static("x-gosight-key");
 const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
 
-/// The other end of the connection; the accept loop puts it into every request.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+/// The connection that a request came by; the accept loop puts it into every request.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    pub(crate) peer: SocketAddr,
+    pub(crate) unread: UnreadBody,
+}
 
 /// Reads the sender of a request.
 pub(super) fn sender(ingest: &Ingest, headers: &HeaderMap, extensions: &Extensions, transport: Transport) -> Sender {
-    let peer = extensions.get::<Peer>().map(|peer| peer.0);
+    let peer = extensions.get::<Connection>().map(|connection| connection.peer);
     Sender {
         transport,
         client: Client::from_headers(headers, peer, &ingest.proxies),

@@ -1,5 +1,6 @@
 //! Clients that keep at it: every batch is sent until an edge acknowledges it, and some batches again and again through both edges.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -22,6 +23,9 @@ const LARGEST: u64 = 40;
 /// Of a hundred batches so many are sent again after their ack, and so many through both edges at once.
 const SENT_AGAIN: u64 = 8;
 const SENT_AT_ONCE: u64 = 6;
+/// And after so many of a hundred, one of the last few batches comes once more, as from a queue on a device.
+const SENT_LATE: u64 = 10;
+const LATE: usize = 8;
 
 /// What all clients share.
 #[derive(Debug)]
@@ -97,10 +101,23 @@ impl Clients {
             events: 0,
             receipts: Vec::new(),
         };
+        let mut recent: VecDeque<(usize, usize)> = VecDeque::with_capacity(LATE);
         while !self.stop.load(Ordering::Relaxed) {
             let size = 1 + chance.below(LARGEST);
-            self.batch(&mut sent, usize::try_from(size).expect("small"), client, &mut chance)
-                .await;
+            let batch = (sent.events, usize::try_from(size).expect("small"));
+            self.batch(&mut sent, batch.1, client, &mut chance).await;
+            if chance.below(100) < SENT_LATE
+                && let Some((first, size)) = recent.back().copied()
+            {
+                let body = self.body(project, session, first, size);
+                let edge = usize::try_from(chance.below(self.doors.len() as u64)).expect("small");
+                let ack = self.post(client, edge, &body, first, size).await;
+                self.acknowledged_again
+                    .fetch_add(u64::from(ack.is_some()), Ordering::Relaxed);
+                sent.receipts.extend(ack);
+            }
+            recent.truncate(LATE - 1);
+            recent.push_front(batch);
             self.acknowledged.fetch_add(size, Ordering::Relaxed);
             let mean_pause = sessions * size * 1_000 / self.rate;
             tokio::time::sleep(Duration::from_millis(chance.below(2 * mean_pause + 1))).await;

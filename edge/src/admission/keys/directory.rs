@@ -1,7 +1,7 @@
 //! Who a key is: the way through memory, Redis and database, and what serves when one of them does not answer.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use gosight_config::edge::KeySettings;
 use gosight_lifecycle::Shutdown;
@@ -16,6 +16,7 @@ use super::requests::{Promise, Requests, Wish};
 use super::store::{KeyStore, KeyStoreError, StoredKey};
 use super::usage::UsageCounters;
 use crate::admission::Grant;
+use crate::new_id::unix_ms;
 use crate::outcome::{Reason, Refusal};
 
 /// Bytes of a key that is worth hashing; the transports' own limit is lower.
@@ -280,10 +281,4 @@ fn unavailable() -> Refusal {
         Reason::KeysUnavailable,
         "API keys can't be checked right now; try again",
     )
-}
-
-/// Now, as Unix time in milliseconds.
-pub(super) fn unix_ms() -> i64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }

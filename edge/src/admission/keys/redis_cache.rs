@@ -14,6 +14,7 @@ use super::memory::Reading;
 use super::store::{KeyStoreError, StoredKey};
 use crate::admission::Grant;
 use crate::admission::redis_link::RedisLink;
+use crate::new_id::unix_ms;
 
 /// Redis in front of the database.
 pub struct RedisKeyCache {
@@ -112,7 +113,7 @@ fn readings(answers: Vec<Value>) -> Vec<Option<Reading>> {
     let values = answers
         .next()
         .and_then(|value| Vec::<Option<Vec<u8>>>::from_redis_value(value).ok());
-    let (now, now_ms) = (Instant::now(), super::directory::unix_ms());
+    let (now, now_ms) = (Instant::now(), unix_ms());
     values
         .unwrap_or_default()
         .into_iter()
@@ -177,9 +178,9 @@ mod tests {
 
     use redis::Value;
 
-    use super::super::directory::unix_ms;
     use super::super::store::tests::valid_key;
     use super::{CachedKey, encode, readings};
+    use crate::new_id::unix_ms;
 
     const TTL: i64 = 300_000;
 

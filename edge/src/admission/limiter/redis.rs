@@ -59,8 +59,7 @@ impl RedisLimiter {
         self.begun.elapsed().as_micros() as Moment
     }
 
-    fn shared(&self, owner: Owner<'_>, limits: &Limits) -> Arc<Shared> {
-        let now = self.now();
+    fn shared(&self, owner: Owner<'_>, limits: &Limits, now: Moment) -> Arc<Shared> {
         let fresh = || {
             Arc::new(Shared {
                 buckets: Mutex::new(LeasedBuckets::new(limits, now)),
@@ -83,8 +82,9 @@ impl RedisLimiter {
         events: u32,
         quotas: fn(&Limits, Tokens) -> Vec<Quota>,
     ) -> Result<(), Refusal> {
-        let shared = self.shared(owner, limits);
-        let at_once = shared.buckets().at_once(limits, events, self.now());
+        let now = self.now();
+        let shared = self.shared(owner, limits, now);
+        let at_once = shared.buckets().at_once(limits, events, now);
         let judged = match at_once {
             Some(judged) => judged,
             None => match self.by_lease(owner, limits, &shared, events).await {
@@ -176,7 +176,7 @@ impl Limiter for RedisLimiter {
     }
 
     fn give_back(&self, key_id: &str, per_minute: u32) {
-        let shared = self.shared(Owner::Key(key_id), &Limits::of_key(per_minute));
+        let shared = self.shared(Owner::Key(key_id), &Limits::of_key(per_minute), self.now());
         shared.buckets().give_back_request();
     }
 
