@@ -94,22 +94,31 @@ impl Chaos {
         let (mut enrichers, mut edges, mut brokers) = (hand(1), hand(2), hand(3));
         let until = Arc::clone(&stop);
         tasks.spawn(async move {
-            while !until.load(Ordering::Relaxed) {
+            loop {
                 enrichers.pause(200..2_000).await;
+                if until.load(Ordering::Relaxed) {
+                    break;
+                }
                 enrichers.at_an_enricher().await;
             }
         });
         let until = Arc::clone(&stop);
         tasks.spawn(async move {
-            while !until.load(Ordering::Relaxed) {
+            loop {
                 edges.pause(500..5_000).await;
+                if until.load(Ordering::Relaxed) {
+                    break;
+                }
                 edges.at_an_edge().await;
             }
         });
         let until = Arc::clone(&stop);
         tasks.spawn(async move {
-            while !until.load(Ordering::Relaxed) {
+            loop {
                 brokers.pause(4_000..10_000).await;
+                if until.load(Ordering::Relaxed) {
+                    break;
+                }
                 brokers.at_a_broker().await;
             }
         });
