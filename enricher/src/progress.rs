@@ -98,6 +98,7 @@ pub(crate) async fn watch(
 #[derive(Debug)]
 struct Progress {
     stalled_after: Duration,
+    /// Of partitions in which something waits: the position, and since when it is that.
     stands: BTreeMap<i32, (i64, Instant)>,
     /// Partitions whose lag has been shown: one that has left is shown as 0, for the sum over all processes.
     shown: BTreeMap<i32, u64>,
@@ -129,11 +130,12 @@ impl Progress {
 
     /// Which partition stands still though records wait in it, in words.
     fn stalled(&mut self, held: &BTreeMap<i32, i64>, lags: &BTreeMap<i32, u64>, now: Instant) -> Option<String> {
-        self.stands.retain(|partition, _| held.contains_key(partition));
-        for (partition, next) in held {
+        let waiting = |partition: &i32| lags.get(partition).copied().unwrap_or(0);
+        self.stands
+            .retain(|partition, _| held.contains_key(partition) && waiting(partition) > 0);
+        for (partition, next) in held.iter().filter(|(partition, _)| waiting(partition) > 0) {
             let stand = self.stands.entry(*partition).or_insert((*next, now));
-            let waiting = lags.get(partition).copied().unwrap_or(0);
-            if stand.0 != *next || waiting == 0 {
+            if stand.0 != *next {
                 *stand = (*next, now);
             }
         }
@@ -144,7 +146,7 @@ impl Progress {
         Some(format!(
             "partition {partition} has stood at offset {next} for {} s while {} staged batches wait in it",
             now.duration_since(*since).as_secs(),
-            lags.get(partition).copied().unwrap_or(0),
+            waiting(partition),
         ))
     }
 }
