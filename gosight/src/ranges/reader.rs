@@ -1,14 +1,16 @@
 //! Reading spans of a topic to their ends.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gosight_eventlog::{EventLog, LogError, LogRecord, Reader};
 
 use super::Span;
 
-/// How long one read may take until the log counts as not answering.
+/// Without progress for so long, the log counts as not answering.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// One read waits so long for records. Behind the last one only a marker may stand, which brings none: a longer wait would be for nothing.
+const WAIT: Duration = Duration::from_millis(100);
 
 /// Reads the records of spans of one topic, in offset order per partition, and ends.
 pub(crate) struct RangeReader {
@@ -48,13 +50,16 @@ impl RangeReader {
         let Some(reader) = &mut self.reader else {
             return Ok(None);
         };
+        let mut progressed = Instant::now();
         loop {
             let before = reader.positions();
             if before.iter().all(|(partition, offset)| *offset >= self.ends[partition]) {
                 return Ok(None);
             }
-            let mut records = reader.next(max_records, READ_TIMEOUT).await?;
-            if records.is_empty() && reader.positions() == before {
+            let mut records = reader.next(max_records, WAIT).await?;
+            if !records.is_empty() || reader.positions() != before {
+                progressed = Instant::now();
+            } else if progressed.elapsed() >= READ_TIMEOUT {
                 return Err(LogError::Timeout {
                     what: format!("reading topic {}", self.topic),
                     timeout: READ_TIMEOUT,
