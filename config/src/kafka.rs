@@ -45,6 +45,8 @@ pub struct TopicNames {
     pub errors: String,
     /// Replay chunks, JSON.
     pub replay: String,
+    /// What operators did, JSON.
+    pub ledger: String,
 }
 
 /// `kafka.compression`
@@ -158,6 +160,7 @@ impl Default for TopicNames {
             events: gosight_schemas::topics::RAW.to_owned(),
             errors: gosight_schemas::topics::ERRORS.to_owned(),
             replay: gosight_schemas::topics::REPLAY.to_owned(),
+            ledger: gosight_schemas::topics::LEDGER.to_owned(),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The log behind one narrow interface, with two engines: `kafka` (rdkafka) for many machines and `embedded` (SQLite) for
 //! one process with no services. [`EventLog`] appends and awaits durability, opens [`Lane`]s that poll and then commit outputs
-//! and consumed positions together, opens [`Reader`]s over ranges, and administers topics. Both engines pass one conformance
+//! and consumed positions together, opens [`Job`]s that commit outputs alone, opens [`Reader`]s over ranges, and administers topics. Both engines pass one conformance
 //! suite (`tests/`). May depend on `schemas` and `config`; knows nothing of events, keys or transports.
 
 mod error;
+mod job;
 mod lane;
 mod reader;
 mod record;
@@ -18,10 +19,14 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 
 pub use error::{AppendError, LaneError, LogError};
+pub use job::{Job, JobError};
 pub use lane::{Assigned, Lane, LaneOptions, PollLimit, Polled};
 pub use reader::Reader;
 pub use record::{Header, LogRecord, NewRecord, Position};
-pub use topic::{PartitionBounds, TimestampSource, TopicCreation, TopicInfo, TopicSpec};
+pub use topic::{Cleanup, PartitionBounds, TimestampSource, TopicCreation, TopicInfo, TopicSpec};
+
+/// How long a job's transaction may take until the log aborts it.
+pub(crate) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What [`EventLog::append`] hands back: resolves when the record is durable, or to the reason why it may not be.
 pub type Durable = BoxFuture<'static, Result<Position, AppendError>>;
@@ -36,6 +41,9 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// Joins a consumer group as one member with its own transactional producer.
     async fn lane(&self, options: LaneOptions) -> Result<Box<dyn Lane>, LogError>;
+
+    /// Opens the job of that transactional id: fences an older holder, whose next commit fails, and ends what it left open.
+    async fn job(&self, transactional_id: &str) -> Result<Box<dyn Job>, LogError>;
 
     /// Opens a reader over committed records of a topic, from the given `(partition, offset)` of each partition to read.
     async fn reader(&self, topic: &str, starts: &[(i32, i64)]) -> Result<Box<dyn Reader>, LogError>;

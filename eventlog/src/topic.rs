@@ -11,6 +11,16 @@ pub enum TimestampSource {
     CreateTime,
 }
 
+/// What may go from a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleanup {
+    /// Records older than the retention.
+    Delete,
+    /// Records whose key came again later; the last one of each key stays for ever, whatever the retention says. The embedded engine
+    /// deletes nothing from such a topic: they are ledgers, small beside the events, and its readers take a gap for a loss.
+    Compact,
+}
+
 /// A topic to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicSpec {
@@ -18,8 +28,10 @@ pub struct TopicSpec {
     pub name: String,
     /// How many partitions.
     pub partitions: i32,
-    /// Records older than this may go.
+    /// Records older than this may go, unless the topic is compacted.
     pub retention: Duration,
+    /// What may go from it.
+    pub cleanup: Cleanup,
     /// The largest record, bytes (Kafka: max.message.bytes).
     pub max_message_bytes: u32,
     /// Which clock stamps its records.
@@ -48,6 +60,8 @@ pub struct TopicInfo {
     pub min_insync: i32,
     /// Records older than this may go; `None` for ever.
     pub retention: Option<Duration>,
+    /// What may go from it.
+    pub cleanup: Cleanup,
     /// The largest record, bytes.
     pub max_message_bytes: u32,
     /// Which clock stamps its records.

@@ -167,6 +167,7 @@ async fn clients_that_were_told_of_no_broker_find_it_again() {
         name: settings.topics.staging.clone(),
         partitions: 1,
         retention: Duration::from_secs(3600),
+        cleanup: gosight_eventlog::Cleanup::Delete,
         max_message_bytes: 1 << 20,
         timestamps: TimestampSource::LogAppendTime,
     };

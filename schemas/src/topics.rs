@@ -11,6 +11,9 @@ pub const ERRORS: &str = "gosight.events.errors";
 /// Replay chunks, JSON, keyed by session id.
 pub const REPLAY: &str = "gosight.replay.chunks";
 
+/// What operators did: entries of [`crate::ledger`], JSON, keyed by what they are about.
+pub const LEDGER: &str = "gosight.ops.ledger";
+
 /// How many partitions a topic has and how long it keeps a record: the contract's, whatever the topic is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
@@ -41,6 +44,12 @@ pub const ERRORS_SHAPE: Shape = Shape {
 pub const REPLAY_SHAPE: Shape = Shape {
     partitions: 6,
     retention: Duration::from_secs(3 * DAY),
+};
+
+/// Shape of the ledger. One partition, so that its entries have one order; it is compacted, so its retention counts for nothing.
+pub const LEDGER_SHAPE: Shape = Shape {
+    partitions: 1,
+    retention: Duration::from_secs(365 * DAY),
 };
 
 /// Key of staging and raw records: the events of a session share a partition. A batch without a session goes by its batch id, so

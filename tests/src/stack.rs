@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gosight_config::kafka::KafkaSettings;
 use gosight_eventlog::kafka::KafkaLog;
-use gosight_eventlog::{EventLog, TimestampSource, TopicSpec};
+use gosight_eventlog::{Cleanup, EventLog, TimestampSource, TopicSpec};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -98,6 +98,7 @@ impl Stack {
             name: self.topic(which),
             partitions: 12,
             retention: Duration::from_secs(3_600),
+            cleanup: Cleanup::Delete,
             max_message_bytes: 5 << 20,
             timestamps: TimestampSource::LogAppendTime,
         };
@@ -196,6 +197,7 @@ impl Stack {
             ("raw", "RAW"),
             ("errors", "ERRORS"),
             ("replay", "REPLAY"),
+            ("ledger", "LEDGER"),
         ] {
             text = text.replace(placeholder, &self.topic(which));
         }
@@ -291,7 +293,7 @@ const EDGE: &str = r#"
 server: { host: 127.0.0.1, http_port: 0, grpc_port: 0, admin_port: 0, drain_delay: "${DRAIN_DELAY:-0s}" }
 kafka:
   brokers: "${KAFKA_BROKERS}"
-  topics: { staging: STAGING, events: RAW, errors: ERRORS, replay: REPLAY }
+  topics: { staging: STAGING, events: RAW, errors: ERRORS, replay: REPLAY, ledger: LEDGER }
   delivery_timeout: "${DELIVERY_TIMEOUT:-10s}"
   queue_bytes: "${QUEUE_BYTES:-64MiB}"
 limits: { bytes_in_flight: "${BYTES_IN_FLIGHT:-256MiB}" }
@@ -306,7 +308,7 @@ const ENRICHER: &str = r#"
 server: { host: 127.0.0.1, admin_port: 0 }
 kafka:
   brokers: "${KAFKA_BROKERS}"
-  topics: { staging: STAGING, events: RAW, errors: ERRORS, replay: REPLAY }
+  topics: { staging: STAGING, events: RAW, errors: ERRORS, replay: REPLAY, ledger: LEDGER }
 consumer: { group: "${GROUP:-DEFAULT}", instance_id: "${INSTANCE_ID:-}", session_timeout: "${SESSION_TIMEOUT:-8s}" }
 transaction: { timeout: "${TRANSACTION_TIMEOUT:-10s}" }
 geoip: { database_path: "${GEOIP_DATABASE:-}" }

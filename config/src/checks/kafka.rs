@@ -55,6 +55,7 @@ fn topics(topics: &TopicNames, findings: &mut Findings) {
         ("kafka.topics.events", &topics.events),
         ("kafka.topics.errors", &topics.errors),
         ("kafka.topics.replay", &topics.replay),
+        ("kafka.topics.ledger", &topics.ledger),
     ];
     for (position, (key, name)) in names.iter().enumerate() {
         let legal = name

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gosight_eventlog::{
-    AppendError, Durable, EventLog, Lane, LaneOptions, LogError, NewRecord, PartitionBounds, Position, Reader,
+    AppendError, Durable, EventLog, Job, Lane, LaneOptions, LogError, NewRecord, PartitionBounds, Position, Reader,
     TopicCreation, TopicInfo, TopicSpec,
 };
 use gosight_schemas::{RawBatch, decode_raw_batch, topics};
@@ -92,6 +92,10 @@ impl EventLog for MemoryLog {
     }
 
     async fn lane(&self, _options: LaneOptions) -> Result<Box<dyn Lane>, LogError> {
+        unused()
+    }
+
+    async fn job(&self, _transactional_id: &str) -> Result<Box<dyn Job>, LogError> {
         unused()
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gosight_eventlog::{
-    Durable, EventLog, Lane, LaneError, LaneOptions, LogError, LogRecord, NewRecord, PartitionBounds, PollLimit,
+    Durable, EventLog, Job, Lane, LaneError, LaneOptions, LogError, LogRecord, NewRecord, PartitionBounds, PollLimit,
     Polled, Reader, TopicCreation, TopicInfo, TopicSpec,
 };
 
@@ -97,6 +97,10 @@ impl EventLog for FailingLog {
             inner: self.inner.lane(options).await?,
             failures: Arc::clone(&self.failures),
         }))
+    }
+
+    async fn job(&self, transactional_id: &str) -> Result<Box<dyn Job>, LogError> {
+        self.inner.job(transactional_id).await
     }
 
     async fn reader(&self, topic: &str, starts: &[(i32, i64)]) -> Result<Box<dyn Reader>, LogError> {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use gosight_config::EnricherSettings;
 use gosight_enricher::{Assets, EnricherError, EnricherParts, serve};
 use gosight_eventlog::embedded::{EmbeddedLog, EmbeddedOptions};
-use gosight_eventlog::{EventLog, LogRecord, NewRecord, TimestampSource, TopicSpec};
+use gosight_eventlog::{Cleanup, EventLog, LogRecord, NewRecord, TimestampSource, TopicSpec};
 use gosight_lifecycle::{Readiness, Shutdown};
 use gosight_schemas::{BodyFormat, PrivacyRules, RawBatch, Transport, encode_raw_batch, headers, topics};
 use serde_json::{Value, json};
@@ -41,6 +41,7 @@ impl Pipeline {
             name: name.to_owned(),
             partitions,
             retention: Duration::from_secs(86_400),
+            cleanup: Cleanup::Delete,
             max_message_bytes,
             timestamps,
         };

@@ -9,8 +9,10 @@ mod fetch;
 mod group;
 mod headers;
 mod ids;
+mod job;
 mod lane;
 mod murmur2;
+mod place;
 mod queue;
 mod reader;
 mod schema;
@@ -29,12 +31,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
+use self::job::EmbeddedJob;
 use self::lane::EmbeddedLane;
-use self::queue::{Append, Control, Job, Placed, Unresolved};
+use self::queue::{Append, Control, Job as Queued, Placed, Unresolved};
 use self::reader::EmbeddedReader;
 use self::shared::Shared;
 use crate::{
-    AppendError, Durable, EventLog, Lane, LaneOptions, LogError, NewRecord, PartitionBounds, Position, Reader,
+    AppendError, Durable, EventLog, Job, Lane, LaneOptions, LogError, NewRecord, PartitionBounds, Position, Reader,
     TopicCreation, TopicInfo, TopicSpec,
 };
 
@@ -100,7 +103,7 @@ impl EmbeddedLog {
             }
         };
         let (reply, answer) = oneshot::channel();
-        let job = Job::Append(Append {
+        let job = Queued::Append(Append {
             record,
             created_ms: now_ms(),
             claim,
@@ -137,6 +140,11 @@ impl EventLog for EmbeddedLog {
         let topic = self.shared.topic(&options.topic, ASK_TIMEOUT).await?;
         let lane = EmbeddedLane::open(Arc::clone(&self.shared), topic, options).await?;
         Ok(Box::new(lane))
+    }
+
+    async fn job(&self, transactional_id: &str) -> Result<Box<dyn Job>, LogError> {
+        let job = EmbeddedJob::open(Arc::clone(&self.shared), transactional_id).await?;
+        Ok(Box::new(job))
     }
 
     async fn reader(&self, topic: &str, starts: &[(i32, i64)]) -> Result<Box<dyn Reader>, LogError> {

@@ -104,7 +104,7 @@ pub(super) enum Unresolved {
     Unknown(NewRecord),
 }
 
-/// A lane's outputs and positions.
+/// A lane's outputs and positions, or a job's outputs.
 #[derive(Debug)]
 pub(super) struct Commit {
     pub(super) outputs: Vec<Placed>,
@@ -116,8 +116,8 @@ pub(super) struct Commit {
     pub(super) positions: Vec<(i64, i64)>,
     /// Not begun after this.
     pub(super) deadline: Instant,
-    /// Holds the partitions until the job is done with or dropped.
-    pub(super) committing: Committing,
+    /// Holds a lane's partitions until the job is done with or dropped.
+    pub(super) committing: Option<Committing>,
     pub(super) reply: oneshot::Sender<Result<(), CommitFailure>>,
 }
 
@@ -131,7 +131,7 @@ pub(super) enum CommitFailure {
 /// Rare jobs; each is done after everything that was queued before it.
 #[derive(Debug)]
 pub(super) enum Control {
-    /// Outdates every earlier lane of the transactional id; answers the new epoch.
+    /// Outdates every earlier lane or job of the transactional id; answers the new epoch.
     Identify {
         transactional_id: String,
         reply: oneshot::Sender<Result<i64, LogError>>,

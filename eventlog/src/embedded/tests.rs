@@ -11,7 +11,8 @@ use tempfile::TempDir;
 
 use super::{EmbeddedLog, EmbeddedOptions};
 use crate::{
-    AppendError, EventLog, Lane, LaneError, LaneOptions, NewRecord, PollLimit, Polled, TimestampSource, TopicSpec,
+    AppendError, Cleanup, EventLog, Lane, LaneError, LaneOptions, NewRecord, PollLimit, Polled, TimestampSource,
+    TopicSpec,
 };
 
 /// Longer than anything may take.
@@ -42,6 +43,7 @@ fn spec(name: &str, retention: Duration) -> TopicSpec {
         name: name.to_owned(),
         partitions: 2,
         retention,
+        cleanup: Cleanup::Delete,
         max_message_bytes: 1 << 20,
         timestamps: TimestampSource::LogAppendTime,
     }

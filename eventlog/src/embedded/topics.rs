@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::bounds;
 use super::murmur2::partition_of;
-use crate::{TimestampSource, TopicInfo};
+use crate::{Cleanup, TimestampSource, TopicInfo};
 
 /// One topic.
 #[derive(Debug)]
@@ -86,6 +86,8 @@ impl Topic {
             replication: 1,
             min_insync: 1,
             retention: self.retention,
+            // The two keep the same: every record.
+            cleanup: self.retention.map_or(Cleanup::Compact, |_| Cleanup::Delete),
             max_message_bytes: self.max_message_bytes,
             timestamps: self.timestamps,
         }

@@ -15,7 +15,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::client::{Lines, base, free_consumer};
 use super::fault::{Question, code_of, is_unknown_topic, settings_refused};
 use super::{REQUEST_TIMEOUT, blocking};
-use crate::{LogError, PartitionBounds, TimestampSource, TopicCreation, TopicInfo, TopicSpec};
+use crate::{Cleanup, LogError, PartitionBounds, TimestampSource, TopicCreation, TopicInfo, TopicSpec};
 
 /// Copies of a partition at the most.
 const MAX_REPLICATION: i32 = 3;
@@ -149,7 +149,7 @@ impl Admin {
         let replication = i32::try_from(brokers)
             .unwrap_or(MAX_REPLICATION)
             .clamp(1, MAX_REPLICATION);
-        let properties: Vec<[(&str, String); 4]> =
+        let properties: Vec<[(&str, String); 5]> =
             specs.iter().map(|spec| topic_properties(spec, replication)).collect();
         let topics: Vec<NewTopic<'_>> = specs
             .iter()
@@ -226,12 +226,20 @@ impl Admin {
             text.parse::<i64>()
                 .map_err(|_| question.refused(format!("{name} is {text:?}, which is no number")))
         };
+        let cleanup = match property("cleanup.policy")?.as_str() {
+            "compact" => Cleanup::Compact,
+            _ => Cleanup::Delete,
+        };
         Ok(Some(TopicInfo {
             name: topic.to_owned(),
             partitions: i32::try_from(shape.partitions.len()).unwrap_or(i32::MAX),
             replication: shape.replication,
             min_insync: i32::try_from(number("min.insync.replicas")?).unwrap_or(i32::MAX),
-            retention: u64::try_from(number("retention.ms")?).ok().map(Duration::from_millis),
+            retention: match cleanup {
+                Cleanup::Delete => u64::try_from(number("retention.ms")?).ok().map(Duration::from_millis),
+                Cleanup::Compact => None,
+            },
+            cleanup,
             max_message_bytes: u32::try_from(number("max.message.bytes")?).unwrap_or(u32::MAX),
             timestamps: match property("message.timestamp.type")?.as_str() {
                 "LogAppendTime" => TimestampSource::LogAppendTime,
@@ -410,12 +418,17 @@ fn admin_options() -> AdminOptions {
         .operation_timeout(Some(REQUEST_TIMEOUT))
 }
 
-fn topic_properties(spec: &TopicSpec, replication: i32) -> [(&'static str, String); 4] {
+fn topic_properties(spec: &TopicSpec, replication: i32) -> [(&'static str, String); 5] {
     let timestamps = match spec.timestamps {
         TimestampSource::LogAppendTime => "LogAppendTime",
         TimestampSource::CreateTime => "CreateTime",
     };
+    let cleanup = match spec.cleanup {
+        Cleanup::Delete => "delete",
+        Cleanup::Compact => "compact",
+    };
     [
+        ("cleanup.policy", cleanup.to_owned()),
         ("retention.ms", spec.retention.as_millis().to_string()),
         ("max.message.bytes", spec.max_message_bytes.to_string()),
         ("message.timestamp.type", timestamps.to_owned()),
@@ -429,7 +442,7 @@ mod tests {
     use std::time::Duration;
 
     use super::topic_properties;
-    use crate::{TimestampSource, TopicSpec};
+    use crate::{Cleanup, TimestampSource, TopicSpec};
 
     #[test]
     fn one_copy_may_be_missing_but_never_all() {
@@ -437,6 +450,7 @@ mod tests {
             name: "t".to_owned(),
             partitions: 1,
             retention: Duration::from_secs(60),
+            cleanup: Cleanup::Delete,
             max_message_bytes: 1_000,
             timestamps: TimestampSource::LogAppendTime,
         };

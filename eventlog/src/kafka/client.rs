@@ -13,7 +13,7 @@ use crate::LaneOptions;
 
 /// The largest record that any client of ours carries, bytes. Topics set the limits that count; this one only has to be above them.
 pub(super) const MAX_RECORD_BYTES: usize = 32 << 20;
-/// Bytes of outputs that wait in one lane's producer; beyond it the lane waits.
+/// Bytes of outputs that wait in one transactional producer; beyond it the lane or job waits.
 const LANE_QUEUE_KBYTES: usize = 128 << 10;
 /// Bytes that one consumer fetches ahead of its polls.
 const FETCH_AHEAD_KBYTES: usize = 32 << 10;
@@ -113,11 +113,26 @@ pub(super) fn append_producer(settings: &KafkaSettings, client_id: &str) -> Clie
 
 /// The transactional producer of a lane.
 pub(super) fn lane_producer(settings: &KafkaSettings, client_id: &str, options: &LaneOptions) -> ClientConfig {
+    transactional_producer(
+        settings,
+        client_id,
+        &options.transactional_id,
+        options.transaction_timeout,
+    )
+}
+
+/// A producer whose transactions may be open for so long.
+pub(super) fn transactional_producer(
+    settings: &KafkaSettings,
+    client_id: &str,
+    transactional_id: &str,
+    timeout: Duration,
+) -> ClientConfig {
     let mut config = producer(settings, client_id);
     config
-        .set("transactional.id", &options.transactional_id)
-        .set("transaction.timeout.ms", millis(options.transaction_timeout))
-        .set("message.timeout.ms", millis(options.transaction_timeout))
+        .set("transactional.id", transactional_id)
+        .set("transaction.timeout.ms", millis(timeout))
+        .set("message.timeout.ms", millis(timeout))
         // The next transaction meets CONCURRENT_TRANSACTIONS while the last one's markers are written, and sleeps so long.
         .set("retry.backoff.ms", "1")
         .set("retry.backoff.max.ms", "100")

@@ -4,6 +4,7 @@
 mod admin;
 mod client;
 mod fault;
+mod job;
 mod lane;
 mod limits;
 mod lost;
@@ -20,13 +21,14 @@ use tokio::runtime::Handle;
 
 use self::admin::Admin;
 use self::fault::Question;
+use self::job::KafkaJob;
 use self::lane::KafkaLane;
 use self::limits::TopicLimits;
 use self::producer::{Appender, Closing};
 use self::reader::KafkaReader;
 use crate::{
-    AppendError, Durable, EventLog, Lane, LaneOptions, LogError, NewRecord, PartitionBounds, Reader, TopicCreation,
-    TopicInfo, TopicSpec,
+    AppendError, Durable, EventLog, Job, Lane, LaneOptions, LogError, NewRecord, PartitionBounds, Reader,
+    TRANSACTION_TIMEOUT, TopicCreation, TopicInfo, TopicSpec,
 };
 
 /// How long one question to the brokers may take.
@@ -103,6 +105,17 @@ impl EventLog for KafkaLog {
         let producer = client::lane_producer(&self.settings, &self.client_id, &options);
         let lane = KafkaLane::open(consumer, producer, options, Arc::clone(&self.limits), question).await?;
         Ok(Box::new(lane))
+    }
+
+    async fn job(&self, transactional_id: &str) -> Result<Box<dyn Job>, LogError> {
+        let question = Question {
+            topic: None,
+            ..self.question(format!("opening job {transactional_id}"), "")
+        };
+        let producer =
+            client::transactional_producer(&self.settings, &self.client_id, transactional_id, TRANSACTION_TIMEOUT);
+        let job = KafkaJob::open(producer, transactional_id, Arc::clone(&self.limits), question).await?;
+        Ok(Box::new(job))
     }
 
     async fn reader(&self, topic: &str, starts: &[(i32, i64)]) -> Result<Box<dyn Reader>, LogError> {

@@ -11,7 +11,9 @@ use futures::future::join_all;
 use gosight_config::kafka::KafkaSettings;
 use gosight_eventlog::embedded::{EmbeddedLog, EmbeddedOptions};
 use gosight_eventlog::kafka::KafkaLog;
-use gosight_eventlog::{EventLog, Lane, LaneOptions, LogRecord, NewRecord, Position, TimestampSource, TopicSpec};
+use gosight_eventlog::{
+    Cleanup, EventLog, Lane, LaneOptions, LogRecord, NewRecord, Position, TimestampSource, TopicSpec,
+};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -103,6 +105,7 @@ impl Bench {
             name: self.name(suffix),
             partitions,
             retention: Duration::from_secs(3_600),
+            cleanup: Cleanup::Delete,
             max_message_bytes: MAX_MESSAGE_BYTES,
             timestamps: TimestampSource::LogAppendTime,
         }

@@ -7,6 +7,7 @@ mod appends;
 mod bench;
 mod child;
 mod embedded;
+mod jobs;
 mod kafka;
 mod lanes;
 mod murmur2;
@@ -47,6 +48,11 @@ macro_rules! every_body {
             lanes::a_poll_keeps_its_limits,
             lanes::a_poll_that_nobody_waits_for_loses_nothing,
             lanes::outputs_without_input_are_committed,
+            jobs::a_jobs_outputs_come_together_and_in_order,
+            jobs::a_jobs_failed_commit_leaves_nothing,
+            jobs::a_fenced_job_commits_nothing,
+            jobs::a_killed_job_leaves_whole_commits_and_its_progress,
+            jobs::a_compacted_topic_keeps_the_last_of_each_key,
             sharing::lanes_share_partitions_and_hand_them_over,
             sharing::a_dropped_lane_hands_over,
             processes::what_is_acknowledged_outlives_kill_9,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gosight_eventlog::{AppendError, LogError, TimestampSource, TopicCreation, TopicInfo, TopicSpec};
+use gosight_eventlog::{AppendError, Cleanup, LogError, TimestampSource, TopicCreation, TopicInfo, TopicSpec};
 
 use crate::bench::{Bench, STAGING, append_all, read_all, record};
 
@@ -41,6 +41,7 @@ pub(crate) async fn topics_are_created_once_and_described(bench: Bench) {
             replication: 1,
             min_insync: 1,
             retention: Some(spec.retention),
+            cleanup: Cleanup::Delete,
             max_message_bytes: spec.max_message_bytes,
             timestamps: spec.timestamps,
         };

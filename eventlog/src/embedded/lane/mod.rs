@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use self::standing::Standings;
 use super::fetch::{From, Room, fetch};
 use super::group::{Gone, Group, Hands, Owned};
+use super::place::{Unplaced, place};
 use super::queue::{Commit, CommitFailure, Control, Job, Placed};
 use super::shared::Shared;
 use super::topics::Topic;
@@ -287,36 +288,15 @@ impl EmbeddedLane {
 
     /// Finds the outputs' places, or what is wrong with one.
     async fn place(&mut self, outputs: Vec<NewRecord>) -> Result<Vec<Placed>, LaneError> {
-        let mut placed = Vec::with_capacity(outputs.len());
-        let mut last: Option<Arc<Topic>> = None;
-        for output in outputs {
-            let topic = match last.take() {
-                Some(topic) if topic.name == output.topic => topic,
-                _ => self.output_topic(&output.topic).await?,
-            };
-            last = Some(Arc::clone(&topic));
-            let limit = topic.limit();
-            placed.push(
-                Placed::new(output, Arc::clone(&topic)).map_err(|size| LaneError::OutputTooLarge {
-                    topic: topic.name.to_string(),
-                    size,
-                    limit,
-                })?,
-            );
-        }
-        Ok(placed)
-    }
-
-    async fn output_topic(&mut self, name: &str) -> Result<Arc<Topic>, LaneError> {
-        match self.shared.topic(name, ASK_TIMEOUT).await {
-            Ok(topic) => Ok(topic),
-            Err(error) => {
+        place(&self.shared, outputs).await.map_err(|unplaced| match unplaced {
+            Unplaced::Topic(error) => {
                 self.standings.rewind();
-                Err(LaneError::Aborted {
+                LaneError::Aborted {
                     reason: error.to_string(),
-                })
+                }
             }
-        }
+            Unplaced::TooLarge { topic, size, limit } => LaneError::OutputTooLarge { topic, size, limit },
+        })
     }
 }
 
@@ -386,7 +366,7 @@ impl Lane for EmbeddedLane {
             group: Arc::clone(&self.group_name),
             positions,
             deadline,
-            committing,
+            committing: Some(committing),
             reply,
         });
         self.standings.doubt();

@@ -6,7 +6,7 @@ use sqlx::{Connection, Executor};
 use super::super::queue::Control;
 use super::Writer;
 use super::transaction::begin;
-use crate::{LogError, TimestampSource, TopicCreation, TopicSpec};
+use crate::{Cleanup, LogError, TimestampSource, TopicCreation, TopicSpec};
 
 /// Partitions of a topic at the most: each poll may have to look at every one.
 const MAX_PARTITIONS: i32 = 1_000;
@@ -26,7 +26,7 @@ impl Writer {
                 transactional_id,
                 reply,
             } => {
-                let what = format!("opening lane {transactional_id}");
+                let what = format!("taking over {transactional_id}");
                 let result = self.identify(&transactional_id).await;
                 let _ = reply.send(self.settle(&what, result).await);
             }
@@ -110,8 +110,11 @@ impl Writer {
 }
 
 async fn create(connection: &mut SqliteConnection, topic: &TopicSpec) -> Result<TopicCreation, sqlx::Error> {
-    // What is longer than SQLite can count is kept for ever.
-    let retention_ms = i64::try_from(topic.retention.as_millis()).ok();
+    // What is longer than SQLite can count is kept for ever, and so is all of a compacted topic.
+    let retention_ms = match topic.cleanup {
+        Cleanup::Delete => i64::try_from(topic.retention.as_millis()).ok(),
+        Cleanup::Compact => None,
+    };
     let created: Option<i64> = sqlx::query_scalar(
         "INSERT INTO topics (name, retention_ms, max_message_bytes, log_append_time) VALUES (?, ?, ?, ?)
          ON CONFLICT DO NOTHING RETURNING id",

@@ -181,7 +181,7 @@ mod tests {
             group: "g".into(),
             positions: Vec::new(),
             deadline: now,
-            committing: group.begin_commit(member, now).unwrap(),
+            committing: Some(group.begin_commit(member, now).unwrap()),
             reply: oneshot::channel().0,
         })
     }

@@ -2,7 +2,7 @@
 
 mod group;
 mod positions;
-mod transactions;
+pub(super) mod transactions;
 mod worker;
 
 use std::sync::Arc;

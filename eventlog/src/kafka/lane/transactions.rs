@@ -1,4 +1,4 @@
-//! A lane's transactional producer: outputs and positions, all or nothing.
+//! A lane's or a job's transactional producer: outputs and positions, all or nothing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::kafka::client::Lines;
 use crate::kafka::fault::{Question, is_unknown_topic, refused_batch, settings_refused};
 use crate::kafka::limits::TopicLimits;
 use crate::kafka::record::{headers_out, size_on_broker};
-use crate::{LaneError, LaneOptions, LogError};
+use crate::{LaneError, LogError};
 
 /// How long one poll for delivery reports waits. rdkafka's own flush waits 100 ms each time, which would rule the commit's time.
 const DRAIN_STEP: Duration = Duration::from_millis(1);
@@ -27,7 +27,7 @@ const END_GRACE: Duration = Duration::from_secs(5);
 
 /// How a transaction failed, and where that leaves the producer.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(in crate::kafka) enum Failure {
     /// Nothing happened; the next transaction may begin.
     Aborted(String),
     /// An output is over its topic's limit; nothing happened.
@@ -39,23 +39,23 @@ pub(super) enum Failure {
 }
 
 /// The producer.
-pub(super) struct Transactions {
+pub(in crate::kafka) struct Transactions {
     producer: BaseProducer<Outputs>,
     timeout: Duration,
     limits: Arc<TopicLimits>,
 }
 
 /// What a transaction commits beside its outputs: positions, under the membership that consumed them.
-pub(super) struct Consumed {
-    pub(super) positions: TopicPartitionList,
-    pub(super) member: ConsumerGroupMetadata,
+pub(in crate::kafka) struct Consumed {
+    pub(in crate::kafka) positions: TopicPartitionList,
+    pub(in crate::kafka) member: ConsumerGroupMetadata,
 }
 
 impl Transactions {
     /// Registers the transactional id, which fences an older producer and ends its open transaction. Blocks.
-    pub(super) fn open(
+    pub(in crate::kafka) fn open(
         config: &ClientConfig,
-        options: &LaneOptions,
+        timeout: Duration,
         limits: Arc<TopicLimits>,
         question: &Question,
     ) -> Result<Self, LogError> {
@@ -67,13 +67,13 @@ impl Transactions {
             .map_err(|error| question.failed(&error))?;
         Ok(Self {
             producer,
-            timeout: options.transaction_timeout,
+            timeout,
             limits,
         })
     }
 
     /// Commits `outputs` and `consumed` together. Blocks.
-    pub(super) fn commit(&self, outputs: &[NewRecord], consumed: Option<&Consumed>) -> Result<(), Failure> {
+    pub(in crate::kafka) fn commit(&self, outputs: &[NewRecord], consumed: Option<&Consumed>) -> Result<(), Failure> {
         self.check_sizes(outputs)?;
         self.producer.context().forget();
         let began = Instant::now();
@@ -279,7 +279,7 @@ impl Transactions {
 
 impl Failure {
     /// The same for a lane's caller.
-    pub(super) fn into_lane_error(self, transactional_id: &str) -> LaneError {
+    pub(in crate::kafka) fn into_lane_error(self, transactional_id: &str) -> LaneError {
         match self {
             Self::Aborted(reason) => LaneError::Aborted { reason },
             Self::TooLarge { topic, size, limit } => LaneError::OutputTooLarge { topic, size, limit },
@@ -315,7 +315,7 @@ struct Undelivered {
 
 /// Remembers the first output of a transaction that failed: one is enough to abort it.
 #[derive(Default)]
-pub(super) struct Outputs {
+pub(in crate::kafka) struct Outputs {
     first: Mutex<Option<Undelivered>>,
     lines: Lines,
 }

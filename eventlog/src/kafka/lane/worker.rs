@@ -55,7 +55,7 @@ impl Worker {
         limits: Arc<TopicLimits>,
         question: &Question,
     ) -> Result<Self, LogError> {
-        let transactions = Transactions::open(producer, &options, limits, question)?;
+        let transactions = Transactions::open(producer, options.transaction_timeout, limits, question)?;
         let consumer = BaseConsumer::from_config_and_context(consumer, Group::default())
             .map_err(|error| settings_refused(&error))?;
         consumer
