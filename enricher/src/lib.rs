@@ -11,10 +11,13 @@ mod outputs;
 mod partitions;
 mod prime;
 mod progress;
+pub mod redrive;
+mod rerun;
 mod service;
 mod topic_limits;
 mod window;
 
 pub use crate::core::Assets;
+pub use rerun::Rerun;
 pub use service::{EnricherError, EnricherParts, serve};
 pub use window::Window;

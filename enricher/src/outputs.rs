@@ -133,13 +133,13 @@ pub(crate) fn outputs_of(
 }
 
 /// What tells with which version and assets a record was made.
-struct MadeWith {
+pub(crate) struct MadeWith {
     version: Bytes,
     geoip_builds: Option<Bytes>,
 }
 
 impl MadeWith {
-    fn of(assets: &Assets) -> Self {
+    pub(crate) fn of(assets: &Assets) -> Self {
         Self {
             version: Bytes::copy_from_slice(assets.enricher_version.as_bytes()),
             geoip_builds: assets.geo.as_ref().map(|geo| geo.builds().clone()),
@@ -147,7 +147,7 @@ impl MadeWith {
     }
 
     /// Those headers, and after them ours.
-    fn after<const N: usize>(&self, first: [Header; N]) -> Vec<Header> {
+    pub(crate) fn after<const N: usize>(&self, first: [Header; N]) -> Vec<Header> {
         let mut all = Vec::with_capacity(N + 2);
         all.extend(first);
         all.push(Header::new(headers::ENRICHER_VERSION, self.version.clone()));
@@ -158,7 +158,7 @@ impl MadeWith {
     }
 }
 
-fn origin_header(origin: &Origin) -> Header {
+pub(crate) fn origin_header(origin: &Origin) -> Header {
     Header::new(headers::ORIGIN, origin.to_string())
 }
 

@@ -100,6 +100,7 @@ fn a_reject_carries_what_a_redrive_needs() {
     batch.user_id = Some("user-1".to_owned());
     batch.user_agent = Some("Mozilla/5.0".to_owned());
     batch.sent_at = Some(RECEIVED_AT - 5);
+    batch.accept_language = Some("de-AT,de;q=0.9".to_owned());
     batch.client_hints = [("sec-ch-ua".to_owned(), "x".to_owned())].into();
     let body = String::from_utf8(batch.body.to_vec()).unwrap();
     let device = r#"{"os":"Linux", "cores":8}"#;
@@ -126,7 +127,8 @@ fn a_reject_carries_what_a_redrive_needs() {
     let expected = json!({
         "transport": "HTTP", "body_format": "JSON", "user_id": "user-1", "sent_at": RECEIVED_AT - 5,
         "client_ip": "203.0.113.77", "user_agent": "Mozilla/5.0", "client_hints": { "sec-ch-ua": "x" },
-        "device": { "os": "Linux", "cores": 8 }, "timezone": "Europe/Vienna", "language": "de", "anonymize_ip": false
+        "device": { "os": "Linux", "cores": 8 }, "timezone": "Europe/Vienna", "language": "de", "anonymize_ip": false,
+        "accept_language": "de-AT,de;q=0.9", "batch_properties": { "device": { "os": "Linux", "cores": 8 } }
     });
     assert_eq!(context, expected);
 }

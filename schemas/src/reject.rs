@@ -39,6 +39,10 @@ pub struct Reject {
     pub rejected_at: i64,
     /// How often it has been tried, from 1.
     pub attempt: u32,
+    /// The id that the event has, or would have had: a redrive keeps it, whatever a patch makes of the event. Absent where no event
+    /// could be told apart, and in rejects of version 0.1.0.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub event_id: Option<Uuid>,
     /// Version of the enricher.
     pub enricher_version: String,
     /// Build of the newest GeoIP file, Unix seconds; absent without one.
@@ -136,7 +140,25 @@ pub struct RejectContext {
     /// The batch's language.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub language: Option<String>,
+    /// The Accept-Language header.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub accept_language: Option<String>,
+    /// Fields of the batch that the contract doesn't know.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub batch_properties: BTreeMap<String, Box<RawValue>>,
+    /// Where the full address was, looked up at the time; present where only a part of the address is kept.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub place: Option<KnownPlace>,
     /// Whether the project wanted no full address.
     #[serde(default)]
     pub anonymize_ip: bool,
+}
+
+/// A place as enriched events tell it; empty where it is unknown.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownPlace {
+    /// ISO 3166-1 alpha-2.
+    pub country: String,
+    /// English name.
+    pub city: String,
 }

@@ -19,6 +19,7 @@ mod numbers;
 mod outcome;
 mod problems;
 mod read;
+mod reprocess;
 mod rules;
 mod staged;
 mod user_agents;
@@ -42,6 +43,7 @@ pub use assets::Assets;
 pub use clock::TimeChange;
 pub use geo::{Details, Geo, GeoError, GeoReader, Network, Place, Stamp};
 pub use outcome::{DuplicateOutput, EventOutput, Outcome, Processed, RejectOutput};
+pub use reprocess::{Again, Reprocessed, Unrepeatable, event_type_of, original_json, reprocess};
 pub use rules::Rules;
 pub use staged::{Staged, staged};
 pub use user_agents::{Agent, UserAgents, is_library};
@@ -99,7 +101,8 @@ fn processed(
 ) -> Processed {
     let assets = rejecter.assets();
     let facts = guarded(Stage::Enrich, || Facts::of(batch, &read.facts, assets));
-    let rejecter = rejecter.with_facts(&read.facts);
+    let place = facts.as_ref().ok().map(Facts::place);
+    let rejecter = rejecter.with_facts(&read.facts, place);
     let keys = DedupeKeys::of(&batch.project_id);
     let outcome = |(index, event): (u32, ReadEvent<'_>)| {
         let ReadEvent { encoded, result } = event;
@@ -135,7 +138,7 @@ fn processed(
                 time_change,
                 is_masked,
             }),
-            Err(refused) => Outcome::Reject(rejecter.reject(index, refused, original)),
+            Err(refused) => Outcome::Reject(rejecter.reject(index, refused.of(event_id), original)),
         }
     };
     Processed {

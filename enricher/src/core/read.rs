@@ -1,7 +1,10 @@
 //! From a staged batch to its events: decoded, checked, each with its id. What [`super::process`] and [`super::dedupe_keys`] share,
 //! so that both ask the window for the same ids.
 
+use std::borrow::Cow;
+
 use gosight_schemas::{Problem, RawBatch, RejectCode, Stage};
+use uuid::Uuid;
 
 use super::clock;
 use super::decode;
@@ -35,6 +38,8 @@ pub(super) struct ValidEvent<'a> {
 pub(super) struct Refused {
     pub(super) stage: Stage,
     pub(super) problems: Vec<Problem>,
+    /// The id that the event has, or would have had; absent where no event could be told apart.
+    pub(super) event_id: Option<Uuid>,
 }
 
 impl Refused {
@@ -48,6 +53,15 @@ impl Refused {
         Self {
             stage,
             problems: vec![problem],
+            event_id: None,
+        }
+    }
+
+    /// The same of the event with that id.
+    pub(super) fn of(self, event_id: Uuid) -> Self {
+        Self {
+            event_id: Some(event_id),
+            ..self
         }
     }
 }
@@ -71,22 +85,43 @@ pub(super) fn batch<'a>(batch: &'a RawBatch, rules: &Rules) -> Result<ReadBatch<
 }
 
 fn event<'a>(encoded: &Encoded<'a>, bounds: Bounds<'_>, ids: &mut IdMaker<'_>) -> Result<ValidEvent<'a>, Refused> {
+    let (id, event) = checked(encoded, bounds);
+    // A refused event counts too: identical events are refused alike, and a redrive gives them the ids that they would have had.
+    let id = ids.id(id, encoded.bytes());
+    match event {
+        Ok(event) => Ok(ValidEvent { event, id }),
+        Err(refused) => Err(refused.of(id.id)),
+    }
+}
+
+/// Reads an event again, under the id that was derived for it when it came.
+pub(super) fn again<'a>(encoded: &Encoded<'a>, bounds: Bounds<'_>, event_id: Uuid) -> Result<ValidEvent<'a>, Refused> {
+    let (id, event) = checked(encoded, bounds);
+    let original = id.filter(|text| Uuid::try_parse(text).is_err());
+    let id = EventId { id: event_id, original };
+    match event {
+        Ok(event) => Ok(ValidEvent { event, id }),
+        Err(refused) => Err(refused.of(event_id)),
+    }
+}
+
+/// An event, decoded and checked, beside the client's id for it.
+fn checked<'a>(encoded: &Encoded<'a>, bounds: Bounds<'_>) -> (Option<Cow<'a, str>>, Result<Event<'a>, Refused>) {
     let mut problems = Problems::default();
+    let refused = |stage: Stage, problems: Problems| Refused {
+        stage,
+        problems: problems.into_list(),
+        event_id: None,
+    };
     let Some(mut event) = decode::event(encoded, bounds.rules, &mut problems) else {
-        return Err(Refused {
-            stage: Stage::Decode,
-            problems: problems.into_list(),
-        });
+        return (None, Err(refused(Stage::Decode, problems)));
     };
     clock::adjust(&mut event, bounds, &problems);
     validate::check(&event, bounds, &mut problems);
+    let id = event.id.take();
     if !problems.is_empty() {
-        return Err(Refused {
-            stage: Stage::Validate,
-            problems: problems.into_list(),
-        });
+        return (id, Err(refused(Stage::Validate, problems)));
     }
     masking::mask(&mut event);
-    let id = ids.id(event.id.take(), encoded.bytes());
-    Ok(ValidEvent { event, id })
+    (id, Ok(event))
 }

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::batch_properties::{BatchProperties, MAX_TEXT};
 use super::{Body, json_device};
 use crate::core::event::{BatchFacts, Encoded};
 use crate::core::json::{self, Kind};
 
-/// A device of more bytes is left out of rejects.
+/// Of a device of more bytes, only what we understand of it stands in rejects.
 const MAX_DEVICE: usize = 4096;
 
 pub(super) fn read(body: &[u8]) -> Result<Body<'_>, String> {
@@ -25,9 +25,15 @@ pub(super) fn read(body: &[u8]) -> Result<Body<'_>, String> {
             "project_key" | "session_id" | "user_id" | "sent_at" => {}
             "device" => {
                 let understood = json_device::read(field.value, &mut facts.device);
-                if field.value.get().len() <= MAX_DEVICE && json::kind(field.value) == Kind::Object {
-                    facts.device_json = Some(json::readable(field.value));
-                }
+                let is_object = json::kind(field.value) == Kind::Object;
+                facts.device_json = match json::readable(field.value) {
+                    Cow::Borrowed(device) if is_object && device.get().len() <= MAX_DEVICE => {
+                        Some(Cow::Borrowed(device))
+                    }
+                    // What of it was understood is what enriching needs, and is small.
+                    _ if is_object => to_raw_value(&facts.device).ok().map(Cow::Owned),
+                    _ => None,
+                };
                 if !understood {
                     unknown.keep(field.name, json::readable(field.value));
                 }

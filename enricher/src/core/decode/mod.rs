@@ -11,8 +11,9 @@ mod protobuf_payload;
 mod unknown_fields;
 
 use gosight_schemas::{BodyFormat, RawBatch, RejectCode};
+use serde_json::value::RawValue;
 
-use super::event::{BatchFacts, Encoded, Event};
+use super::event::{BatchFacts, Device, Encoded, Event};
 use super::problems::Problems;
 use super::rules::Rules;
 
@@ -33,6 +34,12 @@ pub(super) fn body(batch: &RawBatch) -> Result<Body<'_>, String> {
     }
 }
 
+/// Reads a device that an earlier reading kept.
+pub(super) fn read_device<'a>(value: &'a RawValue, device: &mut Device<'a>) {
+    // What was not understood stands among the batch's properties.
+    json_device::read(value, device);
+}
+
 /// Reads one event. `None` where nothing of it could be read; a problem says why.
 pub(super) fn event<'a>(encoded: &Encoded<'a>, rules: &Rules, problems: &mut Problems) -> Option<Event<'a>> {
     let size = encoded.bytes().len();
@@ -44,6 +51,11 @@ pub(super) fn event<'a>(encoded: &Encoded<'a>, rules: &Rules, problems: &mut Pro
         problems.add(RejectCode::EventTooLarge, "", message);
         return None;
     }
+    read_event(encoded, problems)
+}
+
+/// The same, however large it is.
+pub(super) fn read_event<'a>(encoded: &Encoded<'a>, problems: &mut Problems) -> Option<Event<'a>> {
     match encoded {
         Encoded::Json(json) => json_event::read(json, problems),
         Encoded::Protobuf(bytes) => protobuf_event::read(bytes, problems),

@@ -1,10 +1,14 @@
 //! The value of an errors record: everything that a redrive needs, within the topic's limit.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use gosight_config::enricher::IpPrivacy;
 use gosight_eventlog::LogRecord;
-use gosight_schemas::{Origin, OriginalEvent, Problem, RawBatch, Reject, RejectCode, RejectContext, is_single_object};
+use gosight_schemas::{
+    KnownPlace, Origin, OriginalEvent, Problem, RawBatch, Reject, RejectCode, RejectContext, is_single_object,
+};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -12,6 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::core::assets::Assets;
 use crate::core::enrich::public_address;
 use crate::core::event::{BatchFacts, Encoded};
+use crate::core::geo::Place;
 use crate::core::json;
 use crate::core::masking::MaskedBytes;
 use crate::core::outcome::RejectOutput;
@@ -30,6 +35,8 @@ pub(in crate::core) struct Rejecter<'a> {
     batch: Option<&'a RawBatch>,
     /// Absent where the batch's body could not be read.
     facts: Option<&'a BatchFacts<'a>>,
+    /// Where the full address is, if that was looked up.
+    place: Option<Place<'a>>,
     /// Unix ms.
     now_ms: i64,
     assets: &'a Assets,
@@ -51,6 +58,7 @@ impl<'a> Rejecter<'a> {
             record,
             batch: None,
             facts: None,
+            place: None,
             now_ms,
             assets,
         }
@@ -64,13 +72,14 @@ impl<'a> Rejecter<'a> {
         }
     }
 
-    /// The same for a batch whose body said this.
-    pub(in crate::core) fn with_facts<'f>(&self, facts: &'f BatchFacts<'f>) -> Rejecter<'f>
+    /// The same for a batch whose body said this, and whose client is there.
+    pub(in crate::core) fn with_facts<'f>(&self, facts: &'f BatchFacts<'f>, place: Option<Place<'f>>) -> Rejecter<'f>
     where
         'a: 'f,
     {
         Rejecter {
             facts: Some(facts),
+            place,
             ..*self
         }
     }
@@ -121,6 +130,7 @@ impl<'a> Rejecter<'a> {
             received_at: self.batch.map_or(self.record.timestamp_ms, |batch| batch.received_at),
             rejected_at: self.now_ms,
             attempt: 1,
+            event_id: refused.event_id,
             enricher_version: self.assets.enricher_version.to_string(),
             geoip_build: self.assets.geo.as_ref().map(|geo| geo.newest_build()),
             context: self.context(),
@@ -169,6 +179,13 @@ impl<'a> Rejecter<'a> {
             && memchr::memmem::find(unreadable, KEY_FIELD).is_none()
     }
 
+    fn batch_properties(&self) -> BTreeMap<String, Box<RawValue>> {
+        let properties = self.facts.into_iter().flat_map(|facts| &facts.properties);
+        properties
+            .map(|(name, value)| (name.to_string(), RawValue::to_owned(value)))
+            .collect()
+    }
+
     fn is_private(&self) -> bool {
         let rules = &self.assets.rules;
         self.batch
@@ -192,6 +209,12 @@ impl<'a> Rejecter<'a> {
             device: device.map(RawValue::to_owned),
             timezone: text(self.facts.and_then(|facts| facts.timezone.as_deref())),
             language: text(self.facts.and_then(|facts| facts.language.as_deref())),
+            accept_language: batch.accept_language.clone(),
+            batch_properties: self.batch_properties(),
+            place: self.place.filter(|_| self.is_private()).map(|place| KnownPlace {
+                country: place.country.to_owned(),
+                city: place.city.to_owned(),
+            }),
             anonymize_ip: batch.privacy.anonymize_ip,
         }
     }

@@ -22,6 +22,13 @@ impl Address {
         }
     }
 
+    /// One that has been through the privacy rules.
+    pub(super) fn known(public: Option<&str>) -> Self {
+        Self {
+            public: public.map(str::to_owned),
+        }
+    }
+
     pub(super) fn add<'a>(&'a self, event: &mut EnrichedEvent<'a>) {
         event.client_ip = self.public.as_deref().map(Cow::Borrowed);
     }

@@ -17,9 +17,18 @@ use gosight_schemas::{EnrichedEvent, RawBatch};
 
 use super::assets::Assets;
 use super::event::BatchFacts;
+use super::geo::Place;
 use super::rules::Rules;
 
 pub(super) use address::public_address;
+
+/// What was looked up when a batch was staged, and can't be looked up again.
+pub(super) struct Known<'a> {
+    /// The address as it may leave us.
+    pub(super) address: Option<&'a str>,
+    /// Where the full address was; absent where that is still to be looked up.
+    pub(super) place: Option<Place<'a>>,
+}
 
 /// What is known of a batch's client.
 pub(super) struct Facts<'a> {
@@ -48,6 +57,30 @@ impl<'a> Facts<'a> {
             batch: facts,
             rules: &assets.rules,
         }
+    }
+
+    /// The same for a client of whom some is known already, from when its batch was staged.
+    pub(super) fn again(batch: &'a RawBatch, facts: &'a BatchFacts<'a>, known: Known<'a>, assets: &'a Assets) -> Self {
+        Self {
+            address: address::Address::known(known.address),
+            agent: agent::AgentFacts::of(batch, facts, assets),
+            place: match known.place {
+                Some(place) => place::PlaceFacts::known(place),
+                None => place::PlaceFacts::of(batch, assets),
+            },
+            geo: geo::GeoFacts::of(batch, assets),
+            language: assets
+                .rules
+                .adds(Addition::Language)
+                .then(|| language::Language::of(batch)),
+            batch: facts,
+            rules: &assets.rules,
+        }
+    }
+
+    /// Where the client is.
+    pub(super) fn place(&self) -> Place<'a> {
+        self.place.place()
     }
 
     /// Adds them to an event.

@@ -21,6 +21,14 @@ impl<'a> PlaceFacts<'a> {
         }
     }
 
+    pub(super) fn known(place: Place<'a>) -> Self {
+        Self { place }
+    }
+
+    pub(super) fn place(&self) -> Place<'a> {
+        self.place
+    }
+
     pub(super) fn add(&self, event: &mut EnrichedEvent<'a>) {
         event.country = Cow::Borrowed(self.place.country);
         event.city = Cow::Borrowed(self.place.city);
