@@ -4,7 +4,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::failure::{EXIT_CODES, Failure};
-use crate::{audit, dev, story, tail, topics};
+use crate::{audit, console, dev, dlq, replay, story, tail, topics};
 
 /// The operator's tool of GoSight Ingest.
 #[derive(Debug, Parser)]
@@ -23,7 +23,11 @@ pub(crate) struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Audit(audit::AuditArguments),
+    Console(console::ConsoleArguments),
     Dev(dev::DevArguments),
+    Replay(replay::ReplayArguments),
+    #[command(subcommand)]
+    Dlq(dlq::DlqCommand),
     Tail(tail::TailArguments),
     #[command(subcommand)]
     Topics(topics::TopicsCommand),
@@ -35,7 +39,10 @@ impl Command {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         match self {
             Self::Audit(arguments) => audit::run(arguments).await,
+            Self::Console(arguments) => console::run(arguments).await,
             Self::Dev(arguments) => dev::run(arguments).await,
+            Self::Replay(arguments) => replay::run(arguments).await,
+            Self::Dlq(command) => dlq::run(command).await,
             Self::Tail(arguments) => tail::run(arguments).await,
             Self::Topics(command) => topics::run(command).await,
             Self::Where(arguments) => story::run(arguments).await,

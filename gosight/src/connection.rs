@@ -35,6 +35,8 @@ pub(crate) struct LogArguments {
 pub(crate) struct Opened {
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) topics: TopicNames,
+    /// Its engine, for a person.
+    pub(crate) engine: &'static str,
     /// What the edge that writes to it is configured with; the defaults where the log is embedded.
     pub(crate) edge: EdgeSettings,
 }
@@ -47,6 +49,7 @@ pub(crate) async fn open_existing(arguments: &LogArguments, client_id: &str) -> 
         return Ok(Opened {
             log,
             topics: settings.kafka.topics.clone(),
+            engine: "Kafka",
             edge: settings,
         });
     };
@@ -60,6 +63,7 @@ pub(crate) async fn open_existing(arguments: &LogArguments, client_id: &str) -> 
     Ok(Opened {
         log,
         topics: TopicNames::default(),
+        engine: "the embedded log",
         edge: EdgeSettings::default(),
     })
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gosight_config::kafka::TopicNames;
 use gosight_config::telemetry::{LogFormat, LogSettings, TracingSettings};
 use gosight_config::{EdgeSettings, EnricherSettings};
 use gosight_edge::admission::{KeyDirectory, LocalLimiter, SqliteKeys};
@@ -20,6 +21,7 @@ use gosight_lifecycle::admin::AdminParts;
 use gosight_lifecycle::traces::init_traces;
 use gosight_lifecycle::{Readiness, Shutdown, admin, telemetry};
 
+use crate::console::{self, ConsoleParts, Personal};
 use crate::failure::Failure;
 use crate::topics;
 
@@ -87,6 +89,21 @@ pub(crate) async fn run(arguments: DevArguments) -> Result<(), Failure> {
         },
         shutdown.child(),
     ));
+    let token = arguments.console_token.clone().unwrap_or_else(console::new_token);
+    let console = console::serve(
+        ports.console,
+        ConsoleParts {
+            log: Arc::clone(&log),
+            topics: TopicNames::default(),
+            enricher: enricher_settings.clone(),
+            engine: "the embedded log",
+            edge: Some(format!("http://{}", addresses.http)),
+            key: Some(KEYS[0].to_owned()),
+            token: token.clone(),
+            personal: Personal::Shown,
+        },
+        shutdown.child(),
+    )?;
     let enricher = tokio::spawn(gosight_enricher::serve(
         EnricherParts {
             settings: enricher_settings,
@@ -96,7 +113,7 @@ pub(crate) async fn run(arguments: DevArguments) -> Result<(), Failure> {
         },
         shutdown.child(),
     ));
-    banner::print(&addresses, directory.path());
+    banner::print(&addresses, console.address, &token, directory.path());
 
     let (edge, enricher) = tokio::join!(ended("edge", edge, &shutdown), ended("enricher", enricher, &shutdown));
     let closed = log.close(CLOSE).await;

@@ -65,6 +65,16 @@ impl Failure {
         }
     }
 
+    /// What it says.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The exit code that it ends a command with.
+    pub(crate) fn code(&self) -> u8 {
+        self.code
+    }
+
     /// Says it on standard error.
     pub(crate) fn report(self) -> ExitCode {
         if !self.message.is_empty() {

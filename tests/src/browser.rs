@@ -19,7 +19,7 @@ use crate::process::Process;
 const REPORTS: usize = 16;
 
 /// Headless, alone, and silent towards anything but the page and what the page speaks to.
-const ARGUMENTS: [&str; 11] = [
+pub(crate) const ARGUMENTS: [&str; 11] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",

@@ -19,7 +19,12 @@ pub struct Dev {
     pub grpc: String,
     /// `http://address:port`
     pub admin: String,
+    /// `http://address:port`
+    pub console: String,
 }
+
+/// The token of its console.
+pub const CONSOLE_TOKEN: &str = "a-token-for-tests";
 
 impl Dev {
     /// Starts it on a data directory and waits until it says that it runs.
@@ -40,11 +45,17 @@ impl Dev {
             "0",
             "--admin-port",
             "0",
+            "--console-port",
+            "0",
+            "--console-token",
+            CONSOLE_TOKEN,
         ];
         arguments.extend_from_slice(more);
         let mut process = Process::start("gosight", &arguments, &BTreeMap::new());
         let http = process.printed("HTTP, gRPC-Web", START).await;
         let grpc = process.printed("gRPC ", START).await;
+        let console = process.printed("console", START).await;
+        let console = console.split(' ').next().expect("an address").to_owned();
         let admin = process.printed("admin", START).await;
         let admin = admin.split("/ready").next().expect("an address").to_owned();
         let dev = Self {
@@ -52,6 +63,7 @@ impl Dev {
             http,
             grpc,
             admin,
+            console,
         };
         dev.ready().await;
         dev

@@ -12,6 +12,7 @@ pub mod broker;
 pub mod browser;
 pub mod clients;
 pub mod dev;
+pub mod devtools;
 pub mod events;
 pub mod faults;
 pub mod keep_alive;

@@ -29,6 +29,14 @@ pub(crate) struct DevArguments {
     #[arg(long, value_name = "PORT", env = "ADMIN_PORT", default_value_t = 9464)]
     pub(crate) admin_port: u16,
 
+    /// Port of the console; 0 takes any free one [default: 9470, or any free one where it is taken]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) console_port: Option<u16>,
+
+    /// Token of the console, at least 16 characters [default: a new one, which is printed]
+    #[arg(long, value_name = "TOKEN", env = "GOSIGHT_CONSOLE_TOKEN", hide_env_values = true)]
+    pub(crate) console_token: Option<String>,
+
     /// GeoLite2-City or GeoIP2-City file; without one country and city stay empty
     #[arg(long, value_name = "FILE", env = "GEOIP_DATABASE")]
     pub(crate) geoip: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! What a person sees when everything runs.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use super::KEYS;
@@ -7,7 +8,7 @@ use super::ports::Addresses;
 
 /// Prints the addresses and a first event to paste.
 #[allow(clippy::print_stdout, reason = "a command speaks to a person")]
-pub(super) fn print(addresses: &Addresses, data: &Path) {
+pub(super) fn print(addresses: &Addresses, console: SocketAddr, token: &str, data: &Path) {
     let Addresses { http, grpc, admin } = addresses;
     let [key, other] = KEYS;
     let data = data.display();
@@ -18,6 +19,7 @@ pub(super) fn print(addresses: &Addresses, data: &Path) {
 
   HTTP, gRPC-Web   http://{http}
   gRPC             {grpc}
+  console          http://{console}  (token for changes: {token})
   admin            http://{admin}/ready  http://{admin}/metrics
   data             {data}
   keys             {key}, {other}

@@ -1,4 +1,4 @@
-//! The three ports, bound before anything else happens.
+//! The ports, bound before anything else happens.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,6 +13,7 @@ pub(super) struct Ports {
     pub(super) http: TcpListener,
     pub(super) grpc: TcpListener,
     pub(super) admin: TcpListener,
+    pub(super) console: TcpListener,
     addresses: Addresses,
 }
 
@@ -31,15 +32,27 @@ impl Ports {
     }
 }
 
-/// Binds all three, or says which one is taken.
+/// The console's port, unless another one is asked for.
+const CONSOLE_PORT: u16 = 9470;
+
+/// Binds all of them, or says which one is taken.
 pub(super) async fn bind(arguments: &DevArguments) -> Result<Ports, Failure> {
     let (http, http_address) = bind_one(arguments.host, arguments.http_port, "--http-port").await?;
     let (grpc, grpc_address) = bind_one(arguments.host, arguments.grpc_port, "--grpc-port").await?;
     let (admin, admin_address) = bind_one(arguments.host, arguments.admin_port, "--admin-port").await?;
+    let (console, _) = match arguments.console_port {
+        Some(port) => bind_one(arguments.host, port, "--console-port").await?,
+        // Nobody depends on its address: a second `gosight dev` on this machine should just start.
+        None => match bind_one(arguments.host, CONSOLE_PORT, "--console-port").await {
+            Ok(bound) => bound,
+            Err(_) => bind_one(arguments.host, 0, "--console-port").await?,
+        },
+    };
     Ok(Ports {
         http,
         grpc,
         admin,
+        console,
         addresses: Addresses {
             http: http_address,
             grpc: grpc_address,

@@ -8,7 +8,10 @@ mod search;
 mod show;
 mod tell;
 
+use gosight_config::EnricherSettings;
+use gosight_config::kafka::TopicNames;
 use gosight_enricher::Assets;
+use gosight_eventlog::EventLog;
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 
@@ -70,6 +73,31 @@ pub(crate) async fn run(arguments: WhereArguments) -> Result<(), Failure> {
         "{} is not in what was searched; --from searches further back",
         output::printable(&arguments.asked)
     )))
+}
+
+/// The story of an event id, a receipt or a position, with the bounds that it has by itself.
+pub(crate) async fn of(
+    log: &dyn EventLog,
+    topics: &TopicNames,
+    settings: &EnricherSettings,
+    asked: &str,
+) -> Result<Story, Failure> {
+    let asked = Asked::parse(asked, topics)?;
+    let from = default_start(&asked, Timestamp::now());
+    let assets = Assets::new(settings, None);
+    let mut teller = Teller {
+        search: Search {
+            log,
+            topics,
+            settings,
+            assets: &assets,
+            progress: &ProgressBar::hidden(),
+            searched: Vec::new(),
+        },
+        from,
+        to: Bound::End,
+    };
+    teller.tell(&asked).await
 }
 
 fn default_start(asked: &Asked, now: Timestamp) -> Bound {

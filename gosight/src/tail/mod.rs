@@ -3,8 +3,8 @@
 mod arguments;
 mod body;
 pub(crate) mod filter;
-mod pace;
-mod render;
+pub(crate) mod pace;
+pub(crate) mod render;
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};

@@ -5,22 +5,22 @@ use std::collections::BTreeMap;
 use gosight_eventlog::PartitionBounds;
 
 /// A reader that was at the end and is this many records behind is moved to the end again: what it shows is no news.
-pub(super) const FAR_BEHIND: u64 = 10_000;
+pub(crate) const FAR_BEHIND: u64 = 10_000;
 
 /// Where a reader goes on, and how many records it leaves out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Skip {
-    pub(super) starts: Vec<(i32, i64)>,
-    pub(super) records: u64,
+pub(crate) struct Skip {
+    pub(crate) starts: Vec<(i32, i64)>,
+    pub(crate) records: u64,
 }
 
 /// How many offsets lie between a reader and the end.
-pub(super) fn behind(positions: &[(i32, i64)], bounds: &[PartitionBounds]) -> u64 {
+pub(crate) fn behind(positions: &[(i32, i64)], bounds: &[PartitionBounds]) -> u64 {
     ahead(positions, bounds, |bound| bound.end).records
 }
 
 /// The ends of the reader's partitions.
-pub(super) fn to_end(positions: &[(i32, i64)], bounds: &[PartitionBounds]) -> Skip {
+pub(crate) fn to_end(positions: &[(i32, i64)], bounds: &[PartitionBounds]) -> Skip {
     ahead(positions, bounds, |bound| bound.end)
 }
 

@@ -56,7 +56,7 @@ fn printable(bytes: &[u8]) -> String {
 }
 
 /// The value as JSON, with keys in their order.
-fn value(record: &LogRecord, topic: TopicChoice) -> String {
+pub(crate) fn value(record: &LogRecord, topic: TopicChoice) -> String {
     match topic {
         TopicChoice::Staging => match decode_raw_batch(&record.value) {
             Ok(batch) => staged(batch),

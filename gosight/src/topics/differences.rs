@@ -1,9 +1,9 @@
 //! What a topic that stands lacks against the contract.
 
-use gosight_eventlog::{TopicInfo, TopicSpec};
+use gosight_eventlog::{Cleanup, TopicInfo, TopicSpec};
 use serde::Serialize;
 
-use super::{age, clock};
+use super::{age, clock, policy};
 use crate::output::Row;
 
 /// One property that is not as the services need it.
@@ -41,8 +41,16 @@ pub(super) fn of(spec: &TopicSpec, stands: Option<&TopicInfo>) -> Vec<Difference
             info.min_insync.to_string(),
         ),
         difference(
+            "cleanup.policy",
+            policy(spec.cleanup).to_owned(),
+            policy(info.cleanup).to_owned(),
+        ),
+        difference(
             "retention.ms",
-            age(spec.retention),
+            match spec.cleanup {
+                Cleanup::Delete => age(spec.retention),
+                Cleanup::Compact => "for ever".to_owned(),
+            },
             info.retention.map_or_else(|| "for ever".to_owned(), age),
         ),
         difference(
@@ -78,7 +86,7 @@ impl Row for Difference {
 mod tests {
     use std::time::Duration;
 
-    use gosight_eventlog::{TimestampSource, TopicInfo, TopicSpec};
+    use gosight_eventlog::{Cleanup, TimestampSource, TopicInfo, TopicSpec};
 
     use super::of;
 
@@ -87,6 +95,7 @@ mod tests {
             name: "t".to_owned(),
             partitions: 12,
             retention: Duration::from_secs(86_400),
+            cleanup: Cleanup::Delete,
             max_message_bytes: 1_000,
             timestamps: TimestampSource::LogAppendTime,
         }
@@ -99,6 +108,7 @@ mod tests {
             replication: 3,
             min_insync: 2,
             retention: Some(Duration::from_secs(86_400)),
+            cleanup: Cleanup::Delete,
             max_message_bytes: 1_000,
             timestamps: TimestampSource::LogAppendTime,
         }
@@ -146,6 +156,14 @@ mod tests {
                 ..as_asked()
             }),
             "max.message.bytes"
+        );
+        let compacted = Cleanup::Compact;
+        assert_eq!(
+            named(TopicInfo {
+                cleanup: compacted,
+                ..as_asked()
+            }),
+            "cleanup.policy"
         );
         let by_producer = TimestampSource::CreateTime;
         assert_eq!(

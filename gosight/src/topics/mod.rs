@@ -6,10 +6,11 @@ mod create;
 mod differences;
 
 use gosight_config::{EdgeSettings, EnricherSettings};
-use gosight_eventlog::{TimestampSource, TopicSpec};
+use gosight_eventlog::{Cleanup, TimestampSource, TopicSpec};
 use gosight_schemas::topics::{ERRORS_SHAPE, RAW_SHAPE, REPLAY_SHAPE, STAGING_SHAPE, Shape};
 
 use crate::failure::Failure;
+use crate::ledger;
 
 pub(crate) use self::arguments::TopicsCommand;
 
@@ -21,13 +22,14 @@ pub(crate) async fn run(command: TopicsCommand) -> Result<(), Failure> {
     }
 }
 
-/// The four topics as the two services need them.
+/// The topics as the services and the operator's tool need them.
 pub(crate) fn contract(edge: &EdgeSettings, enricher: &EnricherSettings) -> Vec<TopicSpec> {
     let names = &edge.kafka.topics;
     let spec = |name: &str, shape: Shape, max_record: bytesize::ByteSize, timestamps| TopicSpec {
         name: name.to_owned(),
         partitions: shape.partitions,
         retention: shape.retention,
+        cleanup: Cleanup::Delete,
         max_message_bytes: u32::try_from(max_record.as_u64()).unwrap_or(u32::MAX),
         timestamps,
     };
@@ -38,7 +40,16 @@ pub(crate) fn contract(edge: &EdgeSettings, enricher: &EnricherSettings) -> Vec<
         spec(&names.events, RAW_SHAPE, validation.raw_record, by_producer),
         spec(&names.errors, ERRORS_SHAPE, validation.errors_record, by_producer),
         spec(&names.replay, REPLAY_SHAPE, limits.replay_record, by_producer),
+        ledger::topic(&names.ledger),
     ]
+}
+
+/// What may go from a topic, as Kafka writes it.
+fn policy(cleanup: Cleanup) -> &'static str {
+    match cleanup {
+        Cleanup::Delete => "delete",
+        Cleanup::Compact => "compact",
+    }
 }
 
 /// A topic's clock, as Kafka writes it.
