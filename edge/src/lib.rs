@@ -12,6 +12,7 @@ mod client;
 mod closing;
 mod decompress;
 mod envelope;
+mod examine;
 mod forwarding;
 mod ingest;
 mod live;
@@ -28,6 +29,7 @@ mod tls;
 mod transport;
 mod wire;
 
+pub use examine::{Claimed, Examined, examine};
 pub use live::Live;
 pub use outcome::{Accepted, Fate, InStream, Outcome, Reason, Refusal, Retry, Rule};
 pub use server::{EdgeError, EdgeParts, Listeners, serve};

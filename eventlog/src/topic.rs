@@ -56,6 +56,8 @@ pub struct TopicInfo {
     pub partitions: i32,
     /// Copies of each partition; 1 in the embedded engine.
     pub replication: i32,
+    /// Brokers that could have a copy; 1 in the embedded engine.
+    pub brokers: i32,
     /// Copies that must have a record before it counts as durable (Kafka: min.insync.replicas).
     pub min_insync: i32,
     /// Records older than this may go; `None` for ever.

@@ -4,7 +4,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::failure::{EXIT_CODES, Failure};
-use crate::{audit, console, dev, dlq, replay, story, tail, topics};
+use crate::{audit, completions, console, dev, dlq, keys, replay, send, story, tail, topics, validate};
 
 /// The operator's tool of GoSight Ingest.
 #[derive(Debug, Parser)]
@@ -23,14 +23,19 @@ pub(crate) struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Audit(audit::AuditArguments),
+    Completions(completions::CompletionsArguments),
     Console(console::ConsoleArguments),
     Dev(dev::DevArguments),
-    Replay(replay::ReplayArguments),
     #[command(subcommand)]
     Dlq(dlq::DlqCommand),
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    Replay(replay::ReplayArguments),
+    Send(send::SendArguments),
     Tail(tail::TailArguments),
     #[command(subcommand)]
     Topics(topics::TopicsCommand),
+    Validate(validate::ValidateArguments),
     Where(story::WhereArguments),
 }
 
@@ -39,12 +44,16 @@ impl Command {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         match self {
             Self::Audit(arguments) => audit::run(arguments).await,
+            Self::Completions(arguments) => completions::run(&arguments),
             Self::Console(arguments) => console::run(arguments).await,
             Self::Dev(arguments) => dev::run(arguments).await,
-            Self::Replay(arguments) => replay::run(arguments).await,
             Self::Dlq(command) => dlq::run(command).await,
+            Self::Keys(command) => keys::run(command).await,
+            Self::Replay(arguments) => replay::run(arguments).await,
+            Self::Send(arguments) => send::run(arguments).await,
             Self::Tail(arguments) => tail::run(arguments).await,
             Self::Topics(command) => topics::run(command).await,
+            Self::Validate(arguments) => validate::run(arguments).await,
             Self::Where(arguments) => story::run(arguments).await,
         }
     }

@@ -22,13 +22,33 @@ pub(crate) struct LogArguments {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["brokers", "config"])]
     pub(crate) data: Option<PathBuf>,
 
-    /// Kafka brokers, host:port separated by commas
-    #[arg(long, value_name = "BROKERS", env = "KAFKA_BROKERS")]
+    /// Kafka brokers, host:port separated by commas [env: KAFKA_BROKERS, unless --data is there]
+    #[arg(long, value_name = "BROKERS")]
     pub(crate) brokers: Option<String>,
 
-    /// Edge configuration whose `kafka` section says how to reach the brokers
-    #[arg(long, value_name = "FILE", env = "CONFIG_PATH")]
+    /// Edge configuration whose `kafka` section says how to reach the brokers [env: CONFIG_PATH, unless --data is there]
+    #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+impl LogArguments {
+    /// The brokers that are named; by the environment only where the command line names no directory. (clap takes a variable for an
+    /// argument, and would call it a contradiction.)
+    pub(crate) fn brokers(&self) -> Option<String> {
+        let by_environment = || given("KAFKA_BROKERS").filter(|_| self.data.is_none());
+        self.brokers.clone().or_else(by_environment)
+    }
+
+    /// The configuration that is named, likewise.
+    pub(crate) fn config(&self) -> Option<PathBuf> {
+        let by_environment = || given("CONFIG_PATH").filter(|_| self.data.is_none()).map(PathBuf::from);
+        self.config.clone().or_else(by_environment)
+    }
+}
+
+/// A variable of the environment that is set and not empty.
+pub(crate) fn given(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|value| !value.is_empty())
 }
 
 /// A log that was there, and the names of its topics.
@@ -44,7 +64,7 @@ pub(crate) struct Opened {
 /// Opens the log that the arguments name: Kafka where brokers or a configuration are named, else an embedded one.
 pub(crate) async fn open_existing(arguments: &LogArguments, client_id: &str) -> Result<Opened, Failure> {
     let Some(directory) = embedded_directory(arguments) else {
-        let settings = edge_settings(arguments.config.as_deref(), arguments.brokers.as_deref())?;
+        let settings = edge_settings(arguments.config().as_deref(), arguments.brokers().as_deref())?;
         let log = KafkaLog::connect(&settings.kafka, client_id)?;
         return Ok(Opened {
             log,
@@ -70,7 +90,7 @@ pub(crate) async fn open_existing(arguments: &LogArguments, client_id: &str) -> 
 
 /// The directory of the embedded log that the arguments name; `None` where they name Kafka.
 pub(crate) fn embedded_directory(arguments: &LogArguments) -> Option<PathBuf> {
-    let names_kafka = arguments.brokers.is_some() || arguments.config.is_some();
+    let names_kafka = arguments.brokers().is_some() || arguments.config().is_some();
     if arguments.data.is_none() && names_kafka {
         return None;
     }

@@ -1,14 +1,18 @@
-//! `gosight`, the operator's tool: starts everything on one machine, creates topics, shows what stands on them. Each command is
-//! a file of its own. May depend on every crate of this workspace; nothing depends on it.
+//! `gosight`, the operator's tool: starts everything on one machine, manages topics and keys, sends, checks and shows events. Each
+//! command is a module of its own. May depend on every crate of this workspace; nothing depends on it.
 
 mod audit;
 mod command_line;
+mod completions;
 mod connection;
 mod console;
 mod dev;
 mod dlq;
 mod failure;
+mod input;
+mod keys;
 mod ledger;
+mod marked;
 mod moment;
 mod output;
 mod outputs;
@@ -17,10 +21,12 @@ mod progress;
 mod ranges;
 mod replay;
 mod scan;
+mod send;
 mod staged_event;
 mod story;
 mod tail;
 mod topics;
+mod validate;
 
 use std::process::ExitCode;
 

@@ -68,7 +68,8 @@ impl Ingest {
     }
 }
 
-fn raw_batch(
+/// The record of a batch, and its key on the log.
+pub(crate) fn raw_batch(
     sender: &Sender,
     grant: &Grant,
     envelope: Envelope,

@@ -29,7 +29,7 @@ impl Destination {
     }
 }
 
-pub(super) fn record_too_large(size: usize, limit: usize) -> Refusal {
+pub(crate) fn record_too_large(size: usize, limit: usize) -> Refusal {
     Refusal::new(
         Reason::RecordTooLarge,
         format!("The record would have {size} bytes; the limit is {limit}. Send smaller batches"),

@@ -26,6 +26,8 @@ use crate::outcome::{Reason, Refusal};
 use crate::replay::ReplayLimits;
 use crate::restrictions::{Ruling, Subject};
 
+pub(crate) use self::batch::raw_batch;
+pub(crate) use self::destination::record_too_large;
 pub(crate) use self::staging::Staging;
 
 /// What every transport hands its requests to.

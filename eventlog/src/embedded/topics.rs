@@ -84,6 +84,7 @@ impl Topic {
             name: self.name.to_string(),
             partitions: self.partitions(),
             replication: 1,
+            brokers: 1,
             min_insync: 1,
             retention: self.retention,
             // The two keep the same: every record.

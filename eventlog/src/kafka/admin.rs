@@ -125,6 +125,7 @@ impl Admin {
         Ok(Some(Shape {
             partitions,
             replication: i32::try_from(copies).unwrap_or(i32::MAX),
+            brokers: i32::try_from(metadata.brokers().len()).unwrap_or(i32::MAX),
         }))
     }
 
@@ -234,6 +235,7 @@ impl Admin {
             name: topic.to_owned(),
             partitions: i32::try_from(shape.partitions.len()).unwrap_or(i32::MAX),
             replication: shape.replication,
+            brokers: shape.brokers,
             min_insync: i32::try_from(number("min.insync.replicas")?).unwrap_or(i32::MAX),
             retention: match cleanup {
                 Cleanup::Delete => u64::try_from(number("retention.ms")?).ok().map(Duration::from_millis),
@@ -390,6 +392,8 @@ impl Admin {
 struct Shape {
     partitions: Vec<i32>,
     replication: i32,
+    /// Of the whole cluster.
+    brokers: i32,
 }
 
 /// Asks again until the deadline while a partition that is there has no leader that knows of it: it is new, or moves.

@@ -39,6 +39,7 @@ pub(crate) async fn topics_are_created_once_and_described(bench: Bench) {
             partitions: spec.partitions,
             // One node: min(3, brokers), and one less in sync, but at least one.
             replication: 1,
+            brokers: 1,
             min_insync: 1,
             retention: Some(spec.retention),
             cleanup: Cleanup::Delete,

@@ -11,7 +11,7 @@ use crate::output::OutputFormat;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  gosight replay --from 2h --to-topic gosight.events.again --create --dry-run\n  \
-                  gosight replay --from 2026-01-31T12:00:00Z --to 2026-01-31T13:00:00Z --to-topic gosight.events.again --rate 2000\n  \
+                  gosight replay --from 2026-01-31T12:00:00Z --to 2026-01-31T13:00:00Z --to-topic gosight.events.again --create --rate 2000\n  \
                   gosight replay --from 3:120000 --to 3:130000 --to-topic gosight.events.again --type page_view\n  \
                   gosight replay --resume 0197f3a0-1111-7000-8000-00000000000a\n  gosight replay --from 24h --diff\n\n\
                   Every record has the header replay-id, and stands there once however often the replay is killed and resumed. Rejects go to \

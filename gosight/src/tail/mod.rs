@@ -42,11 +42,13 @@ pub(crate) async fn run(arguments: TailArguments) -> Result<(), Failure> {
     let topic = topic_name(arguments.topic, &opened.topics);
     let mut tail = Tail::open(&*opened.log, topic, &from).await?;
 
+    // One for all reads: a Ctrl-C while records are shown counts too.
+    let mut stop = std::pin::pin!(tokio::signal::ctrl_c());
     let mut left = arguments.limit.unwrap_or(u64::MAX);
     while left > 0 {
         let mut records = tokio::select! {
             records = tail.next() => records?,
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+            _ = &mut stop => return Ok(()),
         };
         records.retain(|record| filter.lets_through(record, arguments.topic));
         // Partitions come one after the other; people read by time. The sort is stable, so a partition keeps its order.

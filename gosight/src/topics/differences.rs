@@ -6,6 +6,9 @@ use serde::Serialize;
 use super::{age, clock, policy};
 use crate::output::Row;
 
+/// Copies of a partition that are worth their disk.
+const MOST_COPIES: i32 = 3;
+
 /// One property that is not as the services need it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Difference {
@@ -31,10 +34,13 @@ pub(super) fn of(spec: &TopicSpec, stands: Option<&TopicInfo>) -> Vec<Difference
             .into_iter()
             .collect();
     };
-    // As `topics create` makes it: one copy may be missing without stopping writes, but never all.
+    // As `topics create` makes it: three copies where there are brokers for them, of which one may be missing without stopping
+    // writes, but never all.
+    let replication = info.brokers.clamp(1, MOST_COPIES);
     let min_insync = (info.replication - 1).max(1);
     [
         difference("partitions", spec.partitions.to_string(), info.partitions.to_string()),
+        difference("replication", replication.to_string(), info.replication.to_string()),
         difference(
             "min.insync.replicas",
             min_insync.to_string(),
@@ -106,6 +112,7 @@ mod tests {
             name: "t".to_owned(),
             partitions: 12,
             replication: 3,
+            brokers: 5,
             min_insync: 2,
             retention: Some(Duration::from_secs(86_400)),
             cleanup: Cleanup::Delete,
@@ -164,6 +171,17 @@ mod tests {
                 ..as_asked()
             }),
             "cleanup.policy"
+        );
+        let two = TopicInfo {
+            replication: 2,
+            min_insync: 1,
+            ..as_asked()
+        };
+        assert_eq!(named(two.clone()), "replication");
+        assert_eq!(
+            of(&spec(), Some(&TopicInfo { brokers: 2, ..two })),
+            [],
+            "there is no third broker"
         );
         let by_producer = TimestampSource::CreateTime;
         assert_eq!(
