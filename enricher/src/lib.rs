@@ -11,6 +11,8 @@ mod outputs;
 mod partitions;
 mod prime;
 mod service;
+#[doc(hidden)]
+pub mod steps;
 mod topic_limits;
 mod window;
 

@@ -3,7 +3,9 @@
 //! this workspace; everything that reads or writes a topic may depend on it.
 
 mod enriched_event;
+mod event_count;
 pub mod headers;
+pub mod json;
 mod origin;
 mod raw_batch;
 mod reject;
@@ -12,6 +14,8 @@ mod single_object;
 pub mod topics;
 
 pub use enriched_event::{EnrichedEvent, Page, Properties};
+pub use event_count::event_count;
+pub use json::RawJson;
 pub use origin::{NotAnOrigin, Origin};
 pub use raw_batch::{BodyFormat, PrivacyRules, RawBatch, Transport};
 pub use reject::{OriginalEvent, Problem, Reject, RejectContext, Stage};

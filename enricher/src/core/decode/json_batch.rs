@@ -7,16 +7,15 @@ use serde_json::value::RawValue;
 use super::batch_properties::{BatchProperties, MAX_TEXT};
 use super::{Body, json_device};
 use crate::core::event::{BatchFacts, Encoded};
-use crate::core::json::{self, Kind};
+use crate::core::json::{self, Around, Kind, Raw};
 
 /// A device of more bytes is left out of rejects.
 const MAX_DEVICE: usize = 4096;
 
 pub(super) fn read(body: &[u8]) -> Result<Body<'_>, String> {
     let text = std::str::from_utf8(body).map_err(|error| format!("the JSON body is no UTF-8: {error}"))?;
-    let (fields, events) =
-        json::fields_around(text, "events").map_err(|error| format!("the JSON body could not be read: {error}"))?;
-    let events = events.ok_or("the JSON body has no field events")?;
+    let Around { fields, elements } = json::fields_around(text, "events").map_err(|_| unsound(text))?;
+    let events = elements.ok_or("the JSON body has no field events")?;
     let mut facts = BatchFacts::default();
     let mut unknown = BatchProperties::default();
     for field in fields {
@@ -52,6 +51,15 @@ fn read_text<'a>(slot: &mut Option<Cow<'a, str>>, field: json::Field<'a>, unknow
     }
 }
 
-fn text_of(value: &RawValue) -> Option<Cow<'_, str>> {
+/// Why a body could not be read, in words.
+fn unsound(body: &str) -> String {
+    let reason = match serde_json::from_str::<&RawValue>(body) {
+        Err(error) => error.to_string(),
+        Ok(_) => "it must be an object whose events are an array".to_owned(),
+    };
+    format!("the JSON body could not be read: {reason}")
+}
+
+fn text_of(value: Raw<'_>) -> Option<Cow<'_, str>> {
     json::text(value).filter(|text| text.len() <= MAX_TEXT)
 }

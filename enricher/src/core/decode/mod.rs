@@ -44,7 +44,7 @@ pub(super) fn event<'a>(encoded: &Encoded<'a>, rules: &Rules, problems: &mut Pro
         return None;
     }
     match encoded {
-        Encoded::Json(json) => json_event::read(json, problems),
+        Encoded::Json(element) => json_event::read(*element, problems),
         Encoded::Protobuf(bytes) => protobuf_event::read(bytes, problems),
     }
 }

@@ -37,8 +37,7 @@ pub(super) fn read(bytes: &Bytes, problems: &mut Problems) -> Option<Event<'stat
         is_input: matches!(event.payload, Some(Payload::Input(_))),
         payload: event
             .payload
-            .and_then(|payload| protobuf_payload::to_json(payload, problems))
-            .map(Cow::Owned),
+            .and_then(|payload| protobuf_payload::to_json(payload, problems)),
         ..Event::default()
     })
 }
