@@ -100,6 +100,15 @@ impl Node {
         self.walk(path).pop().filter(|node| node.path == path)
     }
 
+    /// The item of a list that has this text, alone or among others with commas.
+    pub(crate) fn item(&self, text: &str) -> Option<&Self> {
+        let Shape::List(items) = &self.shape else { return None };
+        items.iter().find(|item| match &item.shape {
+            Shape::Scalar(scalar) => scalar.text.split(',').any(|part| part.trim() == text),
+            _ => false,
+        })
+    }
+
     /// Whether a fault has been named for the node at a path or for a section or an item around it.
     pub(crate) fn is_faulty_at(&self, path: &str) -> bool {
         self.walk(path).iter().any(|node| {

@@ -32,6 +32,8 @@ pub struct EnricherSettings {
     pub geoip: GeoipSettings,
     /// Browser, operating system, device.
     pub user_agent: UserAgentSettings,
+    /// What is added beyond them.
+    pub enrichment: EnrichmentSettings,
     /// What leaves of a person's address.
     pub privacy: PrivacySettings,
     /// Logging.
@@ -63,12 +65,16 @@ pub struct ConsumerSettings {
     /// The consumer group.
     pub group: String,
     /// Lanes of this process: group members, each with its own transactions. Over all processes no more than partitions.
+    #[serde(deserialize_with = "crate::forms::lanes")]
     pub lanes: u32,
     /// Distinguishes this process among those of the group, and is the same after a restart. Empty: host name and admin port.
     pub instance_id: String,
     /// The partitions of a process that died move after so long.
     #[serde(deserialize_with = "crate::forms::duration")]
     pub session_timeout: Duration,
+    /// A partition that has not moved for so long while batches wait in it makes the process unhealthy.
+    #[serde(deserialize_with = "crate::forms::duration")]
+    pub stalled_after: Duration,
 }
 
 /// `transaction`
@@ -202,6 +208,34 @@ pub struct UserAgentSettings {
     pub cache_entries: u64,
 }
 
+/// `enrichment`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EnrichmentSettings {
+    /// What is added, in any order.
+    pub add: Vec<Addition>,
+}
+
+/// One of `enrichment.add`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Addition {
+    /// Where the visitor came from.
+    Referrer,
+    /// `utm_…` and click ids of the page's URL.
+    Campaign,
+    /// The event's own language, and the browser's where neither event nor batch names one.
+    Language,
+    /// State or province of the address.
+    Region,
+    /// Its continent.
+    Continent,
+    /// Latitude and longitude of its city.
+    Coordinates,
+    /// Its time zone.
+    TimeZone,
+}
+
 /// `privacy`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -245,6 +279,7 @@ impl Default for ConsumerSettings {
             lanes: 2,
             instance_id: String::new(),
             session_timeout: Duration::from_secs(8),
+            stalled_after: Duration::from_secs(180),
         }
     }
 }
@@ -288,6 +323,14 @@ impl Default for ValidationSettings {
 impl Default for UserAgentSettings {
     fn default() -> Self {
         Self { cache_entries: 10_000 }
+    }
+}
+
+impl Default for EnrichmentSettings {
+    fn default() -> Self {
+        Self {
+            add: vec![Addition::Referrer, Addition::Campaign, Addition::Language],
+        }
     }
 }
 

@@ -10,6 +10,8 @@ use ipnet::IpNet;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+/// Lanes that a process can sensibly hold: each has a producer and a consumer with threads of their own.
+pub(crate) const MOST_LANES: u32 = 256;
 /// More than any machine holds: a size beyond it is a slip, and would overflow in arithmetic behind us.
 const LARGEST: ByteSize = ByteSize::tib(1);
 
@@ -99,6 +101,23 @@ pub(crate) fn list_or_commas<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
 /// [`list_or_commas`] of files.
 pub(crate) fn paths_or_commas<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
     Ok(list_or_commas(deserializer)?.into_iter().map(PathBuf::from).collect())
+}
+
+/// A whole number from 1 to [`MOST_LANES`].
+pub(crate) fn lanes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    // The reader itself would name the bounds of the type.
+    u32::deserialize(deserializer)
+        .map_err(|_| D::Error::custom(format!("can't be used; write a whole number from 1 to {MOST_LANES}")))
+}
+
+/// `kafka.example:9092`, `127.0.0.1:9092`, `[::1]:9092`.
+pub(crate) fn is_host_and_port(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    let is_bracketed = host.starts_with('[') && host.ends_with(']');
+    let is_host = !host.is_empty() && !host.contains(['/', ' ']) && (is_bracketed || !host.contains(':'));
+    is_host && matches!(port.parse::<u16>(), Ok(1..))
 }
 
 fn split(text: &str) -> impl Iterator<Item = String> {

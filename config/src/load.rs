@@ -99,7 +99,19 @@ impl EnricherSettings {
     /// # Errors
     /// All mistakes that could be found, for a person.
     pub fn load(source: &Source, environment: &BTreeMap<String, String>) -> Result<Loaded<Self>, ConfigErrors> {
-        load(source, &SHIPPED_ENRICHER, environment, |_| Vec::new())
+        Self::load_and(source, environment, |_| Vec::new())
+    }
+
+    /// The same with more checks, of what needs more than the settings themselves: what they find is told with its place in the file.
+    ///
+    /// # Errors
+    /// All mistakes that could be found, for a person.
+    pub fn load_and(
+        source: &Source,
+        environment: &BTreeMap<String, String>,
+        check: impl FnOnce(&Self) -> Vec<Contradiction>,
+    ) -> Result<Loaded<Self>, ConfigErrors> {
+        load(source, &SHIPPED_ENRICHER, environment, check)
     }
 }
 
@@ -171,6 +183,8 @@ fn settings<S: DeserializeOwned + Check>(
 /// The contradiction at the first of its keys that the file has.
 fn fault(root: &Node, contradiction: &Contradiction) -> Fault {
     let standing = contradiction.keys.iter().find_map(|key| root.find(key));
+    let item = contradiction.item.as_deref();
+    let standing = standing.map(|node| item.and_then(|text| node.item(text)).unwrap_or(node));
     match (standing, contradiction.keys.first()) {
         (Some(node), _) => read::shown(node, Fault::at(node.place, &node.path, &contradiction.what)),
         (None, Some(key)) => Fault::of_default(key, &contradiction.what),

@@ -100,6 +100,12 @@ fn values_take_the_form_that_their_key_needs() {
     assert_eq!(settings.limits.body.as_u64(), 1_000_000);
     assert_eq!(edge("server:\n  http_port: ${PORT_LINE}\n").server.http_port, 9002);
     assert_eq!(
+        edge("kafka:\n  brokers: ['[::1]:9092', a.example:65535]\n")
+            .kafka
+            .brokers,
+        ["[::1]:9092", "a.example:65535"]
+    );
+    assert_eq!(
         edge("kafka:\n  brokers:\n    - a:1\n    - ${BROKERS}\n").kafka.brokers,
         ["a:1", "a:1", "b:2"]
     );
@@ -614,8 +620,20 @@ fn contradictions_of_the_enricher_are_refused() {
                 &["my.yaml:2:20: consumer.session_timeout = `46s`: ", "1s to 45s"],
             ),
             (
+                "consumer:\n  stalled_after: 2h\n",
+                &["my.yaml:2:18: consumer.stalled_after = `2h`: ", "1s to 1h"],
+            ),
+            (
                 "consumer:\n  lanes: 0\n",
                 &["my.yaml:2:10: consumer.lanes = `0`: ", "1 to 256"],
+            ),
+            (
+                "consumer:\n  lanes: many\n",
+                &["my.yaml:2:10: consumer.lanes = `many`: ", "from 1 to 256"],
+            ),
+            (
+                "consumer:\n  lanes: 4294967296\n",
+                &["my.yaml:2:10: consumer.lanes = `4294967296`: ", "from 1 to 256"],
             ),
             (
                 "consumer:\n  group: ''\n",
@@ -684,6 +702,23 @@ fn contradictions_of_the_enricher_are_refused() {
             (
                 "kafka:\n  brokers: ''\n",
                 &["my.yaml:2:12: kafka.brokers = ``: names no broker"],
+            ),
+            (
+                "kafka:\n  brokers: one:9092,two\n",
+                &["my.yaml:2:12: kafka.brokers = `one:9092,two`: \"two\" is no address; write host:port"],
+            ),
+            (
+                "kafka:\n  brokers:\n    - one:9092\n    - three:9092, two:0\n",
+                &["my.yaml:4:7: kafka.brokers[1] = `three:9092, two:0`: \"two:0\" is no address"],
+            ),
+            (
+                "kafka:\n  brokers: ['::1:9092']\n",
+                &["my.yaml:2:13: kafka.brokers[0]", "[::1]:9092"],
+            ),
+            ("kafka:\n  brokers: one:90921\n", &["my.yaml:2:12: kafka.brokers"]),
+            (
+                "kafka:\n  brokers: PLAINTEXT://one:9092\n",
+                &["my.yaml:2:12: kafka.brokers"],
             ),
         ],
     );

@@ -1,4 +1,4 @@
-# Kafka: one node in KRaft mode, from Maven Central. Sourced by services.sh.
+# Kafka in KRaft mode, from Maven Central: KAFKA_NODES nodes, each a broker and a controller. Sourced by services.sh.
 # shellcheck shell=bash
 
 readonly KAFKA_VERSION=4.1.0
@@ -36,30 +36,64 @@ kafka_download() {
   mv -T "$partial" "$KAFKA_JARS" 2>/dev/null || rm -rf "$partial"
 }
 
-# kafka_configuration PORT CONTROLLER_PORT
+# Where a node has its state: kafka_dir NODE
+kafka_dir() { if [ "$1" = 1 ]; then echo "$STATE/kafka"; else echo "$STATE/kafka-$1"; fi; }
+
+# The nodes that have been configured, else those that are wanted. With more than one they are three: copies and quorums need that many.
+kafka_nodes() {
+  if [ -s "$STATE/kafka/nodes" ]; then cat "$STATE/kafka/nodes"; else seq 1 "${KAFKA_NODES:-1}"; fi
+}
+
+# Writes the configuration of every node, which names the ports of all.
+kafka_configure() {
+  local node dir voters='' nodes
+  nodes=$(kafka_nodes)
+  for node in $nodes; do
+    dir=$(kafka_dir "$node")
+    port_of "${dir##*/}" $((9092 + 10 * (node - 1))) >/dev/null
+    port_of "${dir##*/}/controller" $((9093 + 10 * (node - 1))) >/dev/null
+    voters+=${voters:+,}$node@127.0.0.1:$(cat "$dir/controller/port")
+  done
+  for node in $nodes; do
+    dir=$(kafka_dir "$node")
+    kafka_configuration "$node" "$dir" "$voters" "$(wc -w <<<"$nodes")" >"$dir/server.properties"
+  done
+  printf '%s\n' "$nodes" >"$STATE/kafka/nodes"
+}
+
+# kafka_configuration NODE DIR VOTERS COUNT
 kafka_configuration() {
+  local port controller copies=1 in_sync=1 session=9000 heartbeat=2000
+  port=$(cat "$2/port")
+  controller=$(cat "$2/controller/port")
+  if [ "$4" -ge 3 ]; then copies=3 in_sync=2 session=3000 heartbeat=500; fi
   cat <<P
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:$2
-listeners=PLAINTEXT://127.0.0.1:$1,CONTROLLER://127.0.0.1:$2
-advertised.listeners=PLAINTEXT://127.0.0.1:$1
+node.id=$1
+controller.quorum.voters=$3
+listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
+advertised.listeners=PLAINTEXT://127.0.0.1:$port
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-log.dirs=$STATE/kafka/data
+log.dirs=$2/data
 
 # A mistyped topic is an error, as in production.
 auto.create.topics.enable=false
 
-# One node: the internal topics, those of transactions too, have one copy.
-offsets.topic.replication.factor=1
+# The internal topics, those of transactions too: on one node they have one copy.
+offsets.topic.replication.factor=$copies
 offsets.topic.num.partitions=8
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor=$copies
+transaction.state.log.min.isr=$in_sync
 transaction.state.log.num.partitions=8
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.replication.factor=$copies
+share.coordinator.state.topic.min.isr=$in_sync
+min.insync.replicas=$in_sync
+
+# Among several nodes, the partitions of one that died get new leaders soon.
+broker.session.timeout.ms=$session
+broker.heartbeat.interval.ms=$heartbeat
 
 # The first member of a group doesn't wait for others; sessions of 2 s are allowed, so that tests see a dead member soon.
 group.initial.rebalance.delay.ms=0
@@ -83,35 +117,73 @@ kafka_jvm() {
     -Djava.awt.headless=true "-Dlog4j2.configurationFile=$HERE/kafka-log4j2.yaml" -cp "$KAFKA_JARS/*"
 }
 
-kafka_is_ours() { alive "$STATE/kafka/pid" "$STATE/kafka/server.properties"; }
+# kafka_is_ours NODE
+kafka_is_ours() {
+  local dir
+  dir=$(kafka_dir "$1")
+  alive "$dir/pid" "$dir/server.properties"
+}
 
+kafka_some_run() {
+  local node
+  for node in $(kafka_nodes); do
+    if kafka_is_ours "$node"; then return 0; fi
+  done
+  return 1
+}
+
+# kafka_answers DIR
 kafka_answers() {
-  starting "$STATE/kafka/pid" || die "Kafka ended while starting" "$STATE/kafka/log"
-  grep -q 'Kafka Server started' "$STATE/kafka/log" && port_open "$(cat "$STATE/kafka/port")"
+  starting "$1/pid" || die "Kafka ended while starting" "$1/log"
+  grep -q 'Kafka Server started' "$1/log" && port_open "$(cat "$1/port")"
 }
 
-# Starts Kafka where it doesn't run, and prints its address.
-kafka_start() {
-  local dir=$STATE/kafka
-  if ! kafka_is_ours; then
-    kafka_install
-    mkdir -p "$dir"
-    local port controller java
-    port=$(port_of kafka 9092)
-    controller=$(free_port 9093)
-    kafka_configuration "$port" "$controller" >"$dir/server.properties"
-    mapfile -t java < <(kafka_jvm 512m)
-    : >"$dir/log"
-    if [ ! -f "$dir/data/meta.properties" ]; then
-      local cluster
-      cluster=$(head -c 64 /dev/urandom | base64 -w 0 | tr -dc 'A-Za-z0-9' | cut -c 1-22)
-      "${java[@]}" -Dgosight.log=ERROR kafka.tools.StorageTool format -t "$cluster" -c "$dir/server.properties" \
-        >"$dir/log" 2>&1 </dev/null || die "Kafka's data directory could not be formatted" "$dir/log"
-    fi
-    daemon "$dir/pid" "$dir/log" "${java[@]}" kafka.Kafka "$dir/server.properties"
-    wait_until 90 kafka_answers || die "Kafka did not start within 90 s" "$dir/log"
+# Starts one node and doesn't wait for it: kafka_launch NODE HEAP
+kafka_launch() {
+  local dir java features=()
+  dir=$(kafka_dir "$1")
+  # Kafka 4.1 may leave an only copy without a leader for ever: where its broker dies and takes longer than its session to come back.
+  [ "$(kafka_nodes | wc -w)" != 1 ] || features=(--feature eligible.leader.replicas.version=0)
+  mapfile -t java < <(kafka_jvm "$2")
+  : >"$dir/log"
+  if [ ! -f "$dir/data/meta.properties" ]; then
+    "${java[@]}" -Dgosight.log=ERROR kafka.tools.StorageTool format -t "$(cat "$STATE/kafka/cluster")" -c "$dir/server.properties" \
+      "${features[@]}" \
+      >"$dir/log" 2>&1 </dev/null || die "Kafka's data directory could not be formatted" "$dir/log"
   fi
-  printf '127.0.0.1:%s\n' "$(cat "$dir/port")"
+  daemon "$dir/pid" "$dir/log" "${java[@]}" kafka.Kafka "$dir/server.properties"
 }
 
-kafka_stop() { end "$STATE/kafka/pid" "$STATE/kafka/server.properties"; }
+# Starts the nodes that don't run, and prints the addresses of all.
+kafka_start() {
+  local node dir heap=512m addresses='' started=()
+  # Those that run know the ports of the others.
+  kafka_some_run || kafka_configure
+  [ -s "$STATE/kafka/cluster" ] || head -c 64 /dev/urandom | base64 -w 0 | tr -dc 'A-Za-z0-9' | cut -c 1-22 >"$STATE/kafka/cluster"
+  [ "$(kafka_nodes | wc -w)" = 1 ] || heap=320m
+  for node in $(kafka_nodes); do
+    dir=$(kafka_dir "$node")
+    addresses+=${addresses:+,}127.0.0.1:$(cat "$dir/port")
+    kafka_is_ours "$node" || started+=("$node")
+  done
+  [ ${#started[@]} = 0 ] || kafka_install
+  for node in "${started[@]}"; do
+    kafka_launch "$node" "$heap"
+  done
+  for node in "${started[@]}"; do
+    dir=$(kafka_dir "$node")
+    wait_until 90 kafka_answers "$dir" || die "Kafka did not start within 90 s" "$dir/log"
+  done
+  printf '%s\n' "$addresses"
+}
+
+kafka_stop() {
+  local node dir nodes
+  nodes=$(kafka_nodes)
+  for node in $nodes; do
+    dir=$(kafka_dir "$node")
+    # The last ones of a quorum can't end in order; the data goes anyway.
+    if [ "$(wc -w <<<"$nodes")" != 1 ] && kafka_is_ours "$node"; then kill -KILL "$(cat "$dir/pid")" 2>/dev/null || true; fi
+    end "$dir/pid" "$dir/server.properties"
+  done
+}

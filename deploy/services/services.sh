@@ -10,6 +10,7 @@
 #   SERVICES_DIR    where state stands; default .services in the repository
 #   SERVICES_PORTS  default: the services' usual ports where they are free; any: never those
 #   SERVICES_BY     docker or packages; default: docker where an engine answers
+#   KAFKA_NODES     1 or 3 nodes of Kafka, three by packages only; counts at the first start; default 1
 set -euo pipefail
 # A failure inside $(...) ends the script too.
 shopt -s inherit_errexit

@@ -92,16 +92,16 @@ async fn run(arguments: ServiceArguments) -> Result<(), Failure> {
         .collect();
     let source = Source::file_or_shipped(arguments.config.as_deref());
     let mut tls = None;
-    let read_tls = |settings: &EdgeSettings| match Tls::load(&settings.server.tls) {
-        Ok(loaded) => {
-            tls = loaded;
-            Vec::new()
+    let check = |settings: &EdgeSettings| {
+        let mut found = Vec::from_iter(telemetry::check_logs(&settings.log));
+        match Tls::load(&settings.server.tls) {
+            Ok(loaded) => tls = loaded,
+            Err(error) => found.push(error.into()),
         }
-        Err(error) => vec![error.into()],
+        found
     };
-    let loaded = EdgeSettings::load_and(&source, &environment, read_tls).map_err(Failure::configuration)?;
+    let loaded = EdgeSettings::load_and(&source, &environment, check).map_err(Failure::configuration)?;
     if arguments.check {
-        telemetry::check_logs(&loaded.settings.log).map_err(Failure::configuration)?;
         let mut person = std::io::stderr();
         for warning in &loaded.warnings {
             let _ = writeln!(person, "gosight-edge: {warning}");
@@ -152,6 +152,14 @@ async fn serve(
     let limiter = RedisLimiter::connect(&settings.redis, &live).map_err(Failure::configuration)?;
     let keys = KeyDirectory::new(&settings.keys, Arc::new(postgres), Some(cache));
 
+    // Before anyone can know that we are there: a signal without a handler ends the process.
+    let readiness = Readiness::new();
+    let shutdown = Shutdown::on_signals().map_err(Failure::software)?;
+    let reloading = reload
+        .run(loaded, readiness.latch("configuration"), shutdown.clone())
+        .map_err(Failure::software)?;
+    let reloading = tokio::spawn(reloading);
+
     let http = bind(&settings, "http_port", settings.server.http_port).await?;
     let grpc = bind(&settings, "grpc_port", settings.server.grpc_port).await?;
     let admin_port = bind(&settings, "admin_port", settings.server.admin_port).await?;
@@ -163,12 +171,6 @@ async fn serve(
         "listening"
     );
 
-    let readiness = Readiness::new();
-    let shutdown = Shutdown::on_signals().map_err(Failure::software)?;
-    let reloading = reload
-        .run(loaded, readiness.latch("configuration"), shutdown.clone())
-        .map_err(Failure::software)?;
-    let reloading = tokio::spawn(reloading);
     // Readiness and metrics are answered until the last request has its answer.
     let last = Shutdown::new();
     let shown = AdminParts {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use gosight_config::{EdgeSettings, Loaded, Source};
+use gosight_lifecycle::telemetry::check_logs;
 use gosight_lifecycle::{Latch, Shutdown};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
@@ -114,7 +115,8 @@ impl Watched {
 
     fn read(&mut self, cause: Cause) {
         let cause = cause.name();
-        let result = match EdgeSettings::load(&self.reload.source, &self.reload.environment) {
+        let check = |settings: &EdgeSettings| Vec::from_iter(check_logs(&settings.log));
+        let result = match EdgeSettings::load_and(&self.reload.source, &self.reload.environment, check) {
             Ok(loaded) => self.take(cause, loaded),
             Err(errors) => Err(errors.to_string()),
         };

@@ -53,6 +53,7 @@ impl From<TlsError> for Contradiction {
     fn from(error: TlsError) -> Self {
         Self {
             keys: vec![error.key],
+            item: None,
             what: error.what,
         }
     }

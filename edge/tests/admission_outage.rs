@@ -158,6 +158,27 @@ async fn phase(edges: &[Edge; 2]) -> [f64; 2] {
     [0, 1].map(|edge| (edges[edge].admitted() - before[edge]) / seconds)
 }
 
+/// A phase in which Redis answered every time: a busy machine may keep it from that for longer than the timeout.
+async fn phase_with_redis(edges: &[Edge; 2], metrics: &PrometheusHandle) -> [f64; 2] {
+    for _ in 0..10 {
+        let before = fallbacks(metrics);
+        let admitted = phase(edges).await;
+        if fallbacks(metrics) <= before {
+            return admitted;
+        }
+    }
+    panic!("Redis did not answer in time throughout any of ten phases");
+}
+
+/// Requests that were limited without Redis; the series appears with the first.
+fn fallbacks(metrics: &PrometheusHandle) -> f64 {
+    let text = metrics.render();
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix("edge_limiter_fallbacks_total ")?.parse().ok());
+    value.unwrap_or(0.0)
+}
+
 fn counted(metrics: &PrometheusHandle, series: &str) -> f64 {
     let text = metrics.render();
     let value = text
@@ -176,10 +197,9 @@ async fn each_edge_goes_on_at_the_whole_rate_and_returns() {
     let judge = async {
         // The bursts are spent before anything is measured.
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let shared = phase(&edges).await;
+        let shared = phase_with_redis(&edges, &metrics).await;
         let together = shared[0] + shared[1];
         assert!((0.85 * rate..=1.2 * rate).contains(&together), "with Redis: {shared:?}");
-        assert!(edges.iter().all(|edge| edge.limiter.degradation().is_none()));
 
         redis.kill();
         eventually("both edges see it", async || {
@@ -200,7 +220,7 @@ async fn each_edge_goes_on_at_the_whole_rate_and_returns() {
             edges.iter().all(|edge| edge.limiter.degradation().is_none())
         })
         .await;
-        let shared = phase(&edges).await;
+        let shared = phase_with_redis(&edges, &metrics).await;
         let together = shared[0] + shared[1];
         let most = 1.2 * rate + f64::from(BURST) / PHASE.as_secs_f64();
         assert!((0.85 * rate..=most).contains(&together), "with Redis again: {shared:?}");
@@ -220,10 +240,6 @@ async fn each_edge_goes_on_at_the_whole_rate_and_returns() {
             "{slow} of {offered} requests took longer than {ADDED:?}"
         );
     }
-    assert!(
-        counted(&metrics, "edge_limiter_fallbacks_total") >= f64::from(RATE),
-        "{}",
-        metrics.render()
-    );
+    assert!(fallbacks(&metrics) >= f64::from(RATE), "{}", metrics.render());
     assert!(counted(&metrics, r#"edge_redis_failures_total{user="limiter"}"#) >= 1.0);
 }

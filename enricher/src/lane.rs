@@ -15,6 +15,7 @@ use crate::geo_files::LiveGeo;
 use crate::outputs::{Counts, OutputTopics, outputs_of};
 use crate::partitions::{OutOfOrder, Partitions};
 use crate::prime::primed_window;
+use crate::progress::LanePositions;
 use crate::topic_limits::{NoSmaller, tightened};
 
 /// Windows that are read at the same time when several partitions come at once.
@@ -41,6 +42,8 @@ pub(crate) struct LaneTask {
     topics: Arc<OutputTopics>,
     lane: Box<dyn Lane>,
     partitions: Partitions,
+    /// Where they stand, for the others of this process to see.
+    positions: LanePositions,
     limit: PollLimit,
     breaker: Breaker,
     /// Transactions that were aborted since the last one that was committed.
@@ -85,6 +88,7 @@ impl LaneTask {
         live_geo: &Arc<LiveGeo>,
         number: u32,
         latch: Latch,
+        positions: LanePositions,
     ) -> Result<Self, LaneFailure> {
         let settings = &parts.settings;
         let consumer = &settings.consumer;
@@ -103,6 +107,7 @@ impl LaneTask {
             live_geo: Arc::clone(live_geo),
             topics: Arc::new(OutputTopics::new(&settings.kafka.topics)),
             partitions: Partitions::new(settings.dedupe.window, max_entries),
+            positions,
             limit: PollLimit {
                 max_records: events,
                 max_bytes: usize::try_from(settings.transaction.max_bytes.as_u64()).unwrap_or(usize::MAX),
@@ -159,9 +164,15 @@ impl LaneTask {
 
     /// Forgets what left and reads the windows of what came, before the first record of it.
     async fn settle_assignment(&mut self, polled: &Polled) -> Result<(), LaneFailure> {
+        if !polled.revoked.is_empty() || !polled.assigned.is_empty() {
+            metrics::counter!("enricher_rebalances_total").increment(1);
+        }
         for partition in &polled.revoked {
             tracing::info!(partition, "partition revoked");
             self.partitions.revoke(*partition);
+        }
+        if !polled.revoked.is_empty() {
+            self.positions.set(self.partitions.committed());
         }
         let started = Instant::now();
         // A long window takes minutes to read, and a member that does not poll for so long loses what it was given.
@@ -186,6 +197,9 @@ impl LaneTask {
             let (ids, primed_in) = (window.len(), started.elapsed());
             tracing::info!(partition, next_offset, ids, ?primed_in, "partition assigned");
             self.partitions.assign(partition, next_offset, window);
+        }
+        if !polled.assigned.is_empty() {
+            self.positions.set(self.partitions.committed());
         }
         Ok(())
     }
@@ -250,6 +264,7 @@ impl LaneTask {
 
     fn committed(&mut self, mut counts: Counts, started: Instant) {
         let early = self.partitions.keep();
+        self.positions.set(self.partitions.committed());
         counts.record();
         metrics::counter!("enricher_transactions_total", "outcome" => "committed").increment(1);
         metrics::counter!("enricher_dedupe_early_evictions_total").increment(early);

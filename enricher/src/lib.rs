@@ -10,6 +10,7 @@ mod lane;
 mod outputs;
 mod partitions;
 mod prime;
+mod progress;
 mod service;
 #[doc(hidden)]
 pub mod steps;

@@ -81,16 +81,29 @@ struct Prepared {
 /// Reads and checks everything that can be checked before anything is bound; `None` where that was all that was asked for.
 fn prepare(arguments: &ServiceArguments) -> Result<Option<Prepared>, Failure> {
     let source = Source::file_or_shipped(arguments.config.as_deref());
-    let loaded = EnricherSettings::load(&source, &environment()).map_err(Failure::bad_configuration)?;
-    let assets = Assets::load(&loaded.settings).map_err(Failure::bad_configuration)?;
+    let mut read = None;
+    let check = |settings: &EnricherSettings| {
+        let mut found = Vec::from_iter(telemetry::check_logs(&settings.log));
+        match Assets::load(settings) {
+            Ok(assets) => read = Some(assets),
+            Err(error) => found.push(error.of_settings(&settings.geoip)),
+        }
+        found
+    };
+    let loaded = EnricherSettings::load_and(&source, &environment(), check).map_err(Failure::bad_configuration)?;
     if arguments.check {
-        telemetry::check_logs(&loaded.settings.log).map_err(Failure::bad_configuration)?;
         for warning in &loaded.warnings {
             complain(warning);
         }
         complain("the configuration is good");
         return Ok(None);
     }
+    let Some(assets) = read else {
+        return Err(Failure::new(
+            exit::FAILED,
+            "the GeoIP files were not read; this is a defect",
+        ));
+    };
     let log_filter = telemetry::init_logs(&loaded.settings.log).map_err(Failure::bad_configuration)?;
     Ok(Some(Prepared {
         log_filter,

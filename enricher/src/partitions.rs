@@ -90,6 +90,13 @@ impl Partitions {
         Ok(Some(partition))
     }
 
+    /// Each partition and the offset after its last committed record.
+    pub(crate) fn committed(&self) -> impl Iterator<Item = (i32, i64)> {
+        self.by_number
+            .iter()
+            .map(|(number, partition)| (*number, partition.committed))
+    }
+
     /// The transaction was committed. Returns how many ids left their windows before their time.
     pub(crate) fn keep(&mut self) -> u64 {
         let mut early = 0;

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::core::Assets;
 use crate::geo_files::{GeoFiles, LiveGeo};
 use crate::lane::{LaneFailure, LaneTask};
+use crate::progress::{self, Positions};
 
 /// A lane that failed is opened anew after so long, and after twice as long each further time, up to the last. It is always the
 /// last where only a person can help: each attempt makes the group share its partitions anew.
@@ -59,11 +60,27 @@ pub async fn serve(parts: EnricherParts, shutdown: Shutdown) -> Result<(), Enric
         let files = GeoFiles::new(&parts.settings.geoip, Arc::clone(&live_geo), latch);
         watching.spawn(files.watch(shutdown.clone()));
     }
+    let positions = Positions::default();
+    watching.spawn(progress::watch(
+        Arc::clone(&parts.log),
+        parts.settings.kafka.topics.staging.clone(),
+        positions.clone(),
+        parts.settings.consumer.stalled_after,
+        parts.readiness.latch("progress"),
+        shutdown.clone(),
+    ));
     let mut lanes = JoinSet::new();
     for number in 0..parts.settings.consumer.lanes {
         let latch = parts.readiness.latch(format!("lane-{number}"));
         let (parts, live_geo) = (Arc::clone(&parts), Arc::clone(&live_geo));
-        lanes.spawn(keep_running(parts, live_geo, number, latch, shutdown.clone()));
+        lanes.spawn(keep_running(
+            parts,
+            live_geo,
+            positions.clone(),
+            number,
+            latch,
+            shutdown.clone(),
+        ));
     }
 
     let mut result = Ok(());
@@ -92,6 +109,7 @@ pub async fn serve(parts: EnricherParts, shutdown: Shutdown) -> Result<(), Enric
 async fn keep_running(
     parts: Arc<EnricherParts>,
     live_geo: Arc<LiveGeo>,
+    positions: Positions,
     number: u32,
     latch: Latch,
     shutdown: Shutdown,
@@ -99,7 +117,7 @@ async fn keep_running(
     let mut backoff = FIRST_BACKOFF;
     while !shutdown.has_begun() {
         let began = Instant::now();
-        let failure = match run_once(&parts, &live_geo, number, &latch, &shutdown).await {
+        let failure = match run_once(&parts, &live_geo, &positions, number, &latch, &shutdown).await {
             Ok(()) => return Ok(()),
             Err(LaneFailure::Lane(error @ LaneError::Fenced { .. })) => return Err(EnricherError::Fenced(error)),
             Err(failure) => failure,
@@ -124,13 +142,14 @@ async fn keep_running(
 async fn run_once(
     parts: &Arc<EnricherParts>,
     live_geo: &Arc<LiveGeo>,
+    positions: &Positions,
     number: u32,
     latch: &Latch,
     shutdown: &Shutdown,
 ) -> Result<(), LaneFailure> {
     // Opening waits for the log, which may be down.
     let lane = tokio::select! {
-        lane = LaneTask::open(parts, live_geo, number, latch.clone()) => lane?,
+        lane = LaneTask::open(parts, live_geo, number, latch.clone(), positions.of_lane()) => lane?,
         () = shutdown.begun() => return Ok(()),
     };
     lane.run(shutdown).await

@@ -16,6 +16,7 @@ use gosight_enricher::core::{Assets, Outcome, dedupe_keys, process};
 use gosight_eventlog::LogRecord;
 use gosight_proto::{Event, EventType};
 use gosight_schemas::{BodyFormat, RawBatch, Reject, RejectCode};
+use prost::Message;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -32,26 +33,34 @@ fn whole_reject(record: &LogRecord) -> (RejectCode, Value) {
     (found.code, value(&processed.outcomes[0]))
 }
 
+/// What stands for an original that must not be told.
+fn withheld(bytes: &[u8]) -> Value {
+    let hash: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({ "withheld": { "size": bytes.len(), "sha256": hash } })
+}
+
 #[test]
-fn a_record_that_no_edge_wrote_is_one_reject_with_its_bytes() {
+fn a_record_that_cannot_be_read_is_one_reject_with_its_bytes_where_no_edge_wrote_it() {
     let staged = staged(&json_batch(&["{}"]));
     let mut unknown = staged.value.to_vec();
     unknown[4] ^= 1;
-    for (bytes, code) in [
-        (Bytes::new(), RejectCode::UndecodableRecord),
-        (
-            Bytes::from_static(b"{\"type\":\"page_view\"}"),
-            RejectCode::UndecodableRecord,
-        ),
-        (
-            staged.value.slice(..staged.value.len() - 1),
-            RejectCode::UndecodableRecord,
-        ),
-        (unknown.into(), RejectCode::UnknownSchema),
+    let without_key = json!({ "type": "page_view" }).to_string();
+    let with_key = json!({ "project_key": "gs_test_key", "events": [] }).to_string();
+    let truncated = staged.value.slice(..staged.value.len() - 1);
+    for (bytes, code, is_shown) in [
+        (Bytes::new(), RejectCode::UndecodableRecord, true),
+        (without_key.into(), RejectCode::UndecodableRecord, true),
+        (with_key.into(), RejectCode::UndecodableRecord, false),
+        (truncated, RejectCode::UndecodableRecord, false),
+        (unknown.into(), RejectCode::UnknownSchema, false),
     ] {
         let (found, written) = whole_reject(&record(bytes.clone()));
         assert_eq!(found, code);
-        assert_eq!(written["original"]["base64"], BASE64_STANDARD.encode(&bytes));
+        let expected = match is_shown {
+            true => json!({ "base64": BASE64_STANDARD.encode(&bytes) }),
+            false => withheld(&bytes),
+        };
+        assert_eq!(written["original"], expected);
         assert_eq!(written["stage"], "staging");
         assert_eq!(written["received_at"], APPENDED_AT);
         assert_eq!(written["project_id"], "");
@@ -73,14 +82,14 @@ fn a_body_that_the_edge_would_have_refused_is_one_reject() {
         let mut batch = batch(format, body, 3);
         let (code, written) = whole_reject(&staged(&batch));
         assert_eq!(code, RejectCode::UndecodableRecord);
-        assert_eq!(written["original"]["base64"], BASE64_STANDARD.encode(body));
+        assert_eq!(written["original"], withheld(body), "it may hold the client's key");
         assert_eq!(
             (&written["project_id"], &written["session_id"]),
             (&json!(PROJECT), &json!("sess-1"))
         );
         batch.privacy.anonymize_ip = true;
         let (_, written) = whole_reject(&staged(&batch));
-        assert_eq!(written["original"]["withheld"]["size"], body.len());
+        assert_eq!(written["original"], withheld(body));
         assert_eq!(written["context"]["client_ip"], "203.0.113.0");
     }
 }
@@ -131,14 +140,7 @@ fn what_cannot_be_parsed_is_withheld_where_the_project_wants_privacy() {
     private.privacy.anonymize_ip = true;
     let (code, written) = reject(&private, &assets());
     assert_eq!(code, RejectCode::InvalidJson);
-    let hash: String = Sha256::digest(broken)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    assert_eq!(
-        written["original"],
-        json!({ "withheld": { "size": broken.len(), "sha256": hash } })
-    );
+    assert_eq!(written["original"], withheld(broken.as_bytes()));
 
     let mut parsed = json_batch(&["{}"]);
     parsed.privacy.anonymize_ip = true;
@@ -193,6 +195,42 @@ fn a_reject_always_fits_its_topic() {
     }
 }
 
+/// With the default settings: an event that is rejected can be redriven from errors unless it is too large to be one.
+#[test]
+fn a_rejected_event_of_the_largest_size_is_kept_whole_and_one_byte_more_is_cut() {
+    let limit = assets().rules.max_event;
+    let json = |size: usize| {
+        let around = r#"{"type":"teleport","x":""}"#.len();
+        json_batch(&[format!(r#"{{"type":"teleport","x":"{}"}}"#, "y".repeat(size - around))])
+    };
+    let protobuf = |size: usize| {
+        let with = |length: usize| Event {
+            event_id: "e".repeat(length),
+            r#type: 99,
+            ..Event::default()
+        };
+        let around = with(size - 100).encoded_len() - (size - 100);
+        let event = with(size - around);
+        assert_eq!(event.encoded_len(), size);
+        protobuf_batch(vec![event])
+    };
+    for (size, json_form, protobuf_form) in [
+        (limit - 1, "json", "base64"),
+        (limit, "json", "base64"),
+        (limit + 1, "cut", "cut"),
+    ] {
+        for (batch, form) in [(json(size), json_form), (protobuf(size), protobuf_form)] {
+            let (code, written) = reject(&batch, &assets());
+            assert_eq!(code == RejectCode::EventTooLarge, size > limit, "{size} {form}");
+            assert!(
+                !written["original"][form].is_null(),
+                "{size} {form}: {}",
+                written["original"]
+            );
+        }
+    }
+}
+
 #[test]
 fn a_record_without_a_key_gets_the_sessions() {
     let mut staged = staged(&json_batch(&["{}"]));
@@ -221,4 +259,48 @@ fn ids_that_are_too_long_for_this_stage_are_named() {
             vec![&json!("/session_id"), &json!("/user_id")]
         )
     );
+}
+
+/// Whatever is wrong with a record, its key stays on staging, and so does its address where privacy is on.
+#[test]
+fn neither_key_nor_private_address_stands_on_errors() {
+    const KEY: &str = "gs_test_key";
+    const ADDRESS: &str = "203.0.113.77";
+    let event = with_payload("teleport", &json!({}));
+    let broken = r#"{"type":"page_view","x":"\ud800"}"#;
+    let mut batches = vec![
+        json_batch(&[&*event, broken, "null"]),
+        protobuf_batch(vec![Event::default()]),
+    ];
+    for format in [BodyFormat::Json, BodyFormat::Protobuf] {
+        let cut = format!(r#"{{"project_key":"{KEY}","events":[{{"#);
+        batches.push(batch(format, cut, 1));
+    }
+    for mut batch in batches {
+        batch.privacy.anonymize_ip = true;
+        let whole = staged(&batch).value;
+        assert!(holds(&whole, KEY) && holds(&whole, ADDRESS));
+        for length in [whole.len(), whole.len() - 1, whole.len() / 2] {
+            let record = record(whole.slice(..length));
+            let processed = process(&record, &assets(), &mut Asked::default(), NOW);
+            for outcome in &processed.outcomes {
+                assert!(matches!(outcome, Outcome::Reject(_)));
+                let written = core_support::bytes(outcome);
+                let original = &value(outcome)["original"];
+                let decoded = BASE64_STANDARD
+                    .decode(original["base64"].as_str().unwrap_or_default())
+                    .unwrap();
+                for secret in [KEY, ADDRESS] {
+                    assert!(
+                        !holds(written, secret) && !holds(&decoded, secret),
+                        "{secret}: {original}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }

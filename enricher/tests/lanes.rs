@@ -10,6 +10,7 @@ mod pipeline;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use gosight_enricher::EnricherError;
 use gosight_eventlog::LaneError;
@@ -254,6 +255,35 @@ async fn a_broken_lane_is_opened_anew_and_lost_offsets_are_named() {
     running.complains_of("partition 3: offsets 17..4711 were deleted").await;
     running.stop().await;
     assert_eq!(pipeline.events().await, each_once(20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_waits_and_does_not_move_makes_the_process_unhealthy() {
+    let pipeline = Pipeline::new().await;
+    let mut settings = settings();
+    settings.consumer.stalled_after = Duration::from_secs(1);
+    pipeline.stage("s", &[click(1)]).await;
+    let failures = Arc::new(Failures::default());
+    failures.holds_commits.store(true, Ordering::Relaxed);
+    let log = FailingLog {
+        inner: Arc::clone(&pipeline.log),
+        failures: Arc::clone(&failures),
+    };
+    let running = Running::start(&settings, Arc::new(log));
+    running.complains_of("has stood at offset 0 for").await;
+    assert!(
+        running
+            .readiness
+            .report()
+            .stuck()
+            .is_some_and(|component| component.name == "progress")
+    );
+
+    failures.holds_commits.store(false, Ordering::Relaxed);
+    pipeline.consumed(&settings).await;
+    running.ready().await;
+    assert_eq!(running.readiness.report().stuck(), None);
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,22 +3,40 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::Args;
 use gosight_config::kafka::TopicNames;
 use gosight_config::{EdgeSettings, EnricherSettings, Source};
 use gosight_eventlog::EventLog;
 use gosight_eventlog::embedded::{EmbeddedLog, EmbeddedOptions};
 use gosight_eventlog::kafka::KafkaLog;
 
-use crate::command_line::LogArguments;
 use crate::failure::Failure;
 
 /// Where `gosight dev` keeps its log unless told otherwise.
 const DEFAULT_DATA: &str = "data";
 
+// Which log a command works on: Kafka where brokers or a configuration are named, else the embedded log of `--data`.
+#[derive(Debug, Args)]
+pub(crate) struct LogArguments {
+    /// Directory of an embedded log [default: data, unless Kafka is named]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["brokers", "config"])]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Kafka brokers, host:port separated by commas
+    #[arg(long, value_name = "BROKERS", env = "KAFKA_BROKERS")]
+    pub(crate) brokers: Option<String>,
+
+    /// Edge configuration whose `kafka` section says how to reach the brokers
+    #[arg(long, value_name = "FILE", env = "CONFIG_PATH")]
+    pub(crate) config: Option<PathBuf>,
+}
+
 /// A log that was there, and the names of its topics.
 pub(crate) struct Opened {
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) topics: TopicNames,
+    /// What the edge that writes to it is configured with; the defaults where the log is embedded.
+    pub(crate) edge: EdgeSettings,
 }
 
 /// Opens the log that the arguments name: Kafka where brokers or a configuration are named, else an embedded one.
@@ -29,7 +47,8 @@ pub(crate) async fn open_existing(arguments: &LogArguments, client_id: &str) -> 
         let log = KafkaLog::connect(&settings.kafka, client_id)?;
         return Ok(Opened {
             log,
-            topics: settings.kafka.topics,
+            topics: settings.kafka.topics.clone(),
+            edge: settings,
         });
     }
     let directory = arguments.data.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DATA));
@@ -43,6 +62,7 @@ pub(crate) async fn open_existing(arguments: &LogArguments, client_id: &str) -> 
     Ok(Opened {
         log,
         topics: TopicNames::default(),
+        edge: EdgeSettings::default(),
     })
 }
 

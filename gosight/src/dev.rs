@@ -1,5 +1,6 @@
 //! `gosight dev`: edge and enricher in one process on the embedded log, with nothing else to start.
 
+mod arguments;
 mod banner;
 mod directory;
 mod ports;
@@ -19,9 +20,10 @@ use gosight_lifecycle::admin::AdminParts;
 use gosight_lifecycle::traces::init_traces;
 use gosight_lifecycle::{Readiness, Shutdown, admin, telemetry};
 
-use crate::command_line::DevArguments;
 use crate::failure::Failure;
 use crate::topics;
+
+pub(crate) use self::arguments::DevArguments;
 
 /// The keys that every development set-up has, and the project that they belong to.
 const KEYS: [&str; 2] = ["gs_test_key", "gs_test_project_key"];

@@ -5,6 +5,9 @@ mod command_line;
 mod connection;
 mod dev;
 mod failure;
+mod moment;
+mod output;
+mod progress;
 mod tail;
 mod topics;
 
@@ -12,25 +15,22 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::command_line::{Command, CommandLine, TopicsCommand};
+use crate::command_line::CommandLine;
 
 /// Bodies and records of 4 to 40 KB live for milliseconds: glibc's allocator merges and splits them all the time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let command_line = CommandLine::parse();
+    let command_line = match CommandLine::try_parse() {
+        Ok(command_line) => command_line,
+        Err(help_or_error) => return failure::not_a_command(&help_or_error),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failure::Failure::software(format!("the runtime could not start: {error}")).report(),
     };
-    let result = runtime.block_on(async {
-        match command_line.command {
-            Command::Dev(arguments) => dev::run(arguments).await,
-            Command::Tail(arguments) => tail::run(arguments).await,
-            Command::Topics(TopicsCommand::Create(arguments)) => topics::create(arguments).await,
-        }
-    });
+    let result = runtime.block_on(command_line.command.run());
     // Blocking work that a command has given up on must not hold the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match result {

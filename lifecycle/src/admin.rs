@@ -38,7 +38,7 @@ pub struct AdminParts {
 pub async fn serve(listener: TcpListener, parts: AdminParts, shutdown: Shutdown) -> std::io::Result<()> {
     let upkeep = tokio::spawn(fold_metrics(parts.metrics.clone(), shutdown.clone()));
     let router = Router::new()
-        .route("/health", get(|| async { "OK" }))
+        .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/metrics", get(render_metrics))
         .route("/loglevel", get(log_level).put(set_log_level))
@@ -62,6 +62,20 @@ pub fn ready_response(readiness: &Readiness) -> Response {
         StatusCode::SERVICE_UNAVAILABLE
     };
     (status, Json(report)).into_response()
+}
+
+/// Whether the process lives: what a supervisor asks before it kills. A dependency that is down is no reason.
+async fn health(State(state): State<AdminParts>) -> Response {
+    match state.readiness.report().stuck() {
+        None => "OK".into_response(),
+        Some(component) => {
+            let reason = component.detail.as_deref().unwrap_or("it is stuck");
+            refused(
+                StatusCode::SERVICE_UNAVAILABLE,
+                &format!("{}: {reason}", component.name),
+            )
+        }
+    }
 }
 
 async fn ready(State(state): State<AdminParts>) -> Response {

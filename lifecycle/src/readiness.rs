@@ -37,6 +37,23 @@ pub struct Component {
     /// Why not, or what works in a reduced way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Whether only a new start can help; then the process is not alive either.
+    #[serde(skip)]
+    pub is_stuck: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Ready,
+    Unready,
+    Stuck,
+}
+
+impl Report {
+    /// The first component that only a new start can help.
+    pub fn stuck(&self) -> Option<&Component> {
+        self.components.iter().find(|component| component.is_stuck)
+    }
 }
 
 impl Readiness {
@@ -52,6 +69,7 @@ impl Readiness {
             name: name.into(),
             ready: false,
             detail: Some("starting".to_owned()),
+            is_stuck: false,
         });
         Latch {
             readiness: self.clone(),
@@ -72,20 +90,26 @@ impl Readiness {
 impl Latch {
     /// The component works.
     pub fn ready(&self) {
-        self.set(true, None);
+        self.set(State::Ready, None);
     }
 
     /// The component works in a reduced way that an operator should know of.
     pub fn degraded(&self, detail: impl Into<String>) {
-        self.set(true, Some(detail.into()));
+        self.set(State::Ready, Some(detail.into()));
     }
 
     /// The component does not work; `reason` is for the operator.
     pub fn unready(&self, reason: impl Into<String>) {
-        self.set(false, Some(reason.into()));
+        self.set(State::Unready, Some(reason.into()));
     }
 
-    fn set(&self, ready: bool, detail: Option<String>) {
+    /// The component does not work, and will not without a new start of the process: `/health` says so to the supervisor.
+    pub fn stuck(&self, reason: impl Into<String>) {
+        self.set(State::Stuck, Some(reason.into()));
+    }
+
+    fn set(&self, state: State, detail: Option<String>) {
+        let ready = state == State::Ready;
         let mut components = self.readiness.components.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(component) = components.get_mut(self.index) else {
             return;
@@ -96,6 +120,7 @@ impl Latch {
         }
         metrics::gauge!("component_ready", "component" => component.name.clone()).set(f64::from(u8::from(ready)));
         component.ready = ready;
+        component.is_stuck = state == State::Stuck;
         component.detail = detail;
     }
 }
@@ -115,5 +140,15 @@ mod tests {
         assert!(readiness.report().ready);
         log.unready("no broker answers");
         assert!(!readiness.report().ready);
+        assert_eq!(readiness.report().stuck(), None);
+        log.stuck("nothing moves");
+        assert!(
+            readiness
+                .report()
+                .stuck()
+                .is_some_and(|component| component.name == "log")
+        );
+        log.ready();
+        assert!(readiness.report().ready && readiness.report().stuck().is_none());
     }
 }

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gosight_config::Contradiction;
 use gosight_config::telemetry::{LogFormat, LogSettings};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
@@ -18,11 +19,14 @@ const SECONDS: &[f64] = &[
     0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
 ];
 
+/// Levels as they are written.
+const EXAMPLES: &str = "info or gosight_edge=debug,info";
+
 /// Why telemetry could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The filter does not read.
-    #[error("log.level {level:?} is no filter: {reason}; write for example info or gosight_edge=debug,info")]
+    #[error("log.level {level:?} is no filter: {reason}; write for example {}", EXAMPLES)]
     Filter {
         /// As configured.
         level: String,
@@ -171,12 +175,16 @@ fn documented_metrics() -> impl Iterator<Item = DocumentedMetric> {
     })
 }
 
-/// Checks what [`init_logs`] would refuse, and installs nothing.
-///
-/// # Errors
-/// The level is no filter.
-pub fn check_logs(settings: &LogSettings) -> Result<(), TelemetryError> {
-    parse_filter(&settings.level).map(drop)
+/// What [`init_logs`] would refuse, found before anything is installed. An empty level the settings refuse by themselves.
+pub fn check_logs(settings: &LogSettings) -> Option<Contradiction> {
+    match parse_filter(&settings.level) {
+        Err(TelemetryError::Filter { level, reason }) if !level.trim().is_empty() => Some(Contradiction {
+            keys: vec!["log.level"],
+            item: None,
+            what: format!("is no filter: {reason}; write for example {EXAMPLES}"),
+        }),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -226,8 +234,9 @@ mod tests {
             format: gosight_config::telemetry::LogFormat::Human,
             level: level.to_owned(),
         };
-        assert!(super::check_logs(&settings("gosight_edge=debug,info")).is_ok());
-        let error = super::check_logs(&settings("gosight=[[")).unwrap_err();
-        assert!(error.to_string().contains("log.level \"gosight=[[\""), "{error}");
+        assert_eq!(super::check_logs(&settings("gosight_edge=debug,info")), None);
+        let found = super::check_logs(&settings("gosight=[[")).unwrap();
+        assert_eq!(found.keys, ["log.level"]);
+        assert!(found.what.starts_with("is no filter: "), "{found:?}");
     }
 }

@@ -61,7 +61,12 @@ async fn an_operator_reads_and_changes_what_the_process_shows() {
     assert_eq!(report["components"][0]["detail"], "no broker answers");
     let metrics = port.ask(Method::GET, "/metrics", b"").await.text().await.unwrap();
     assert!(metrics.contains("component_ready{component=\"kafka\"} 0"), "{metrics}");
+    assert_eq!(port.ask(Method::GET, "/health", b"").await.status(), 200, "it lives");
+    kafka.stuck("nothing moves");
+    let (status, message) = port.refused(Method::GET, "/health", b"").await;
+    assert_eq!((status, message.as_str()), (503, "kafka: nothing moves"));
     kafka.ready();
+    assert_eq!(port.ask(Method::GET, "/health", b"").await.status(), 200);
     assert_eq!(port.ask(Method::GET, "/ready", b"").await.status(), 200);
 
     let level = |response: Response| async move { (response.status().as_u16(), response.text().await.unwrap()) };

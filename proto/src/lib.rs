@@ -5,6 +5,7 @@
 #![allow(missing_docs, reason = "generated types are documented in the .proto files")]
 
 pub mod raw;
+pub mod wire;
 
 tonic::include_proto!("gosight");
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use crate::RawJson;
+use crate::additions::{Campaign, Geo, Referrer};
 use crate::json::{ObjectWriter, field};
 
 /// One enriched event. Borrows from the batch where it can: `payload` and unknown fields are the client's own bytes.
@@ -53,6 +54,12 @@ pub struct EnrichedEvent<'a> {
     pub timezone: Option<Cow<'a, str>>,
     /// BCP 47 language that the client named, for example `de-AT`.
     pub language: Option<Cow<'a, str>>,
+    /// Where the visitor came from.
+    pub referrer: Option<Referrer>,
+    /// The campaign that led to the page.
+    pub campaign: Option<Campaign>,
+    /// More of the place and the network of the client's address.
+    pub geo: Option<Geo<'a>>,
     /// Fields of the event that the contract does not know, as they came.
     pub properties: Properties<'a>,
     /// Fields of the batch that the contract does not know, as they came.
@@ -111,6 +118,9 @@ impl EnrichedEvent<'_> {
             client_ip,
             timezone,
             language,
+            referrer,
+            campaign,
+            geo,
             properties,
             batch_properties,
         } = self;
@@ -140,6 +150,9 @@ impl EnrichedEvent<'_> {
         object.text_if_any(field!("client_ip"), client_ip.as_deref());
         object.text_if_any(field!("timezone"), timezone.as_deref());
         object.text_if_any(field!("language"), language.as_deref());
+        object.value_if_any(field!("referrer"), referrer.as_ref());
+        object.value_if_any(field!("campaign"), campaign.as_ref());
+        object.value_if_any(field!("geo"), geo.as_ref());
         for (field, properties) in [
             (field!("properties"), properties),
             (field!("batch_properties"), batch_properties),

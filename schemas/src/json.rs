@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serde::Serialize;
 use uuid::Uuid;
 
 /// A JSON value as its own bytes. Whoever makes one vouches that they are sound JSON.
@@ -98,6 +99,16 @@ impl<'o> ObjectWriter<'o> {
     pub(crate) fn raw(&mut self, field: &'static str, json: &RawJson<'_>) {
         self.out.extend_from_slice(field.as_bytes());
         self.out.extend_from_slice(json.get().as_bytes());
+    }
+
+    /// A value as serde_json writes it; every part of it has a JSON form.
+    pub(crate) fn value_if_any(&mut self, field: &'static str, value: Option<&impl Serialize>) {
+        let Some(value) = value else { return };
+        let start = self.out.len();
+        self.out.extend_from_slice(field.as_bytes());
+        if serde_json::to_writer(&mut *self.out, value).is_err() {
+            self.out.truncate(start);
+        }
     }
 
     /// A field whose name came from outside.

@@ -2,6 +2,7 @@
 //! [`Reject`], the topics' names and keys, the record headers and the closed list of reject codes. Depends on no other crate of
 //! this workspace; everything that reads or writes a topic may depend on it.
 
+mod additions;
 mod enriched_event;
 mod event_count;
 pub mod headers;
@@ -13,6 +14,7 @@ mod reject_code;
 mod single_object;
 pub mod topics;
 
+pub use additions::{Campaign, Geo, Referrer};
 pub use enriched_event::{EnrichedEvent, Page, Properties};
 pub use event_count::event_count;
 pub use json::RawJson;
@@ -20,4 +22,4 @@ pub use origin::{NotAnOrigin, Origin};
 pub use raw_batch::{BodyFormat, PrivacyRules, RawBatch, Transport};
 pub use reject::{OriginalEvent, Problem, Reject, RejectContext, Stage};
 pub use reject_code::RejectCode;
-pub use single_object::{DecodeError, EncodeError, decode_raw_batch, encode_raw_batch};
+pub use single_object::{DecodeError, EncodeError, decode_raw_batch, encode_raw_batch, is_single_object};

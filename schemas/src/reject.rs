@@ -81,8 +81,8 @@ pub enum Stage {
 pub enum OriginalEvent {
     /// The event's own JSON, as it came but for what was typed into a password field.
     Json(Box<RawValue>),
-    /// Bytes that are no JSON (a protobuf event, a broken one, or a whole staged record): standard base64 with padding
-    /// (RFC 4648 §4).
+    /// Bytes that are no JSON (a protobuf event, a broken one, or a staged record that no edge wrote): standard base64 with
+    /// padding (RFC 4648 §4).
     Base64(String),
     /// Too large for the errors topic; find the whole event on staging by the origin while it lives.
     Cut {
@@ -93,7 +93,8 @@ pub enum OriginalEvent {
         /// SHA-256 of the whole event, lower-case hexadecimal.
         sha256: String,
     },
-    /// Withheld: it can't be parsed and the project wants privacy.
+    /// Withheld: it can't be parsed, and it is an event whose project wants privacy, or holds a client's key. Find it on staging by
+    /// the origin while it lives.
     Withheld {
         /// Bytes of the whole event.
         size: u64,

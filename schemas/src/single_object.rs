@@ -40,6 +40,11 @@ pub enum DecodeError {
     Malformed(String),
 }
 
+/// Whether bytes begin as what edges of any version write.
+pub fn is_single_object(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MARKER)
+}
+
 /// A schema with what reads and writes it: making these anew resolves all of its names.
 struct KnownSchema {
     fingerprint: [u8; 8],

@@ -13,6 +13,7 @@ pub mod browser;
 pub mod clients;
 pub mod dev;
 pub mod events;
+pub mod faults;
 pub mod keep_alive;
 pub mod load;
 pub mod open_loop;

@@ -114,6 +114,19 @@ impl Process {
         self.child.kill().await.expect("it runs");
     }
 
+    /// The same, and gives all that it has printed.
+    pub async fn killed(mut self) -> String {
+        // It may just have ended by itself.
+        let _ = self.child.start_kill();
+        self.ended(LAST_OUTPUT).await;
+        self.output()
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Sends a signal by its name, for example `TERM` or `INT`.
     pub fn signal(&self, signal: &str) {
         let id = self.id().to_string();

@@ -69,7 +69,7 @@ impl Stack {
         };
         stack.write_configuration("edge", EDGE);
         stack.write_configuration("enricher", ENRICHER);
-        stack.create_project().await;
+        create_project(&stack.project, &stack.key).await;
         stack.create_topics().await;
         stack
     }
@@ -77,6 +77,18 @@ impl Stack {
     /// The name of one of the stack's topics: staging, raw, errors or replay.
     pub fn topic(&self, which: &str) -> String {
         format!("e2e-{}-{which}", self.unique)
+    }
+
+    /// The group of the stack's enrichers.
+    pub fn group(&self) -> String {
+        format!("e2e-{}", self.unique)
+    }
+
+    /// Creates one more project; gives its id and a key of it.
+    pub async fn another_project(&self, number: usize) -> (String, String) {
+        let (project, key) = (uuid::Uuid::new_v4().to_string(), format!("{}_{number}", self.key));
+        create_project(&project, &key).await;
+        (project, key)
     }
 
     /// Creates one more topic, as wide as staging.
@@ -171,7 +183,7 @@ impl Stack {
     }
 
     fn write_configuration(&self, kind: &str, template: &str) {
-        let mut text = template.replace("DEFAULT", &format!("e2e-{}", self.unique));
+        let mut text = template.replace("DEFAULT", &self.group());
         for (which, placeholder) in [
             ("staging", "STAGING"),
             ("raw", "RAW"),
@@ -204,30 +216,28 @@ impl Stack {
             process.output()
         );
     }
+}
 
-    async fn create_project(&self) {
-        let pool = sqlx::PgPool::connect(&service("POSTGRES_DSN"))
-            .await
-            .expect("PostgreSQL answers");
-        let project: uuid::Uuid = self.project.parse().expect("a UUID");
-        sqlx::query(
-            "INSERT INTO projects (id, name, domain, is_active) VALUES ($1, 'end to end', 'shop.example', true)",
-        )
+async fn create_project(project: &str, key: &str) {
+    let pool = sqlx::PgPool::connect(&service("POSTGRES_DSN"))
+        .await
+        .expect("PostgreSQL answers");
+    let project: uuid::Uuid = project.parse().expect("a UUID");
+    sqlx::query("INSERT INTO projects (id, name, domain, is_active) VALUES ($1, 'end to end', 'shop.example', true)")
         .bind(project)
         .execute(&pool)
         .await
         .expect("a project can be written");
-        sqlx::query(
-            "INSERT INTO api_keys (id, project_id, key_hash, key_prefix, name) VALUES ($1, $2, $3, $4, 'end to end')",
-        )
-        .bind(uuid::Uuid::new_v4())
-        .bind(project)
-        .bind(sha256(&self.key))
-        .bind(&self.key[..12])
-        .execute(&pool)
-        .await
-        .expect("a key can be written");
-    }
+    sqlx::query(
+        "INSERT INTO api_keys (id, project_id, key_hash, key_prefix, name) VALUES ($1, $2, $3, $4, 'end to end')",
+    )
+    .bind(uuid::Uuid::new_v4())
+    .bind(project)
+    .bind(sha256(key))
+    .bind(&key[..12])
+    .execute(&pool)
+    .await
+    .expect("a key can be written");
 }
 
 impl Edge {
@@ -273,7 +283,7 @@ fn sha256(text: &str) -> String {
 const EDGE: &str = r#"
 server: { host: 127.0.0.1, http_port: 0, grpc_port: 0, admin_port: 0, drain_delay: "${DRAIN_DELAY:-0s}" }
 kafka:
-  brokers: ["${KAFKA_BROKERS}"]
+  brokers: "${KAFKA_BROKERS}"
   topics: { staging: STAGING, events: RAW, errors: ERRORS, replay: REPLAY }
   delivery_timeout: "${DELIVERY_TIMEOUT:-10s}"
   queue_bytes: "${QUEUE_BYTES:-64MiB}"
@@ -288,9 +298,10 @@ tracing: { otlp_endpoint: "${OTEL_EXPORTER_OTLP_ENDPOINT:-}" }
 const ENRICHER: &str = r#"
 server: { host: 127.0.0.1, admin_port: 0 }
 kafka:
-  brokers: ["${KAFKA_BROKERS}"]
+  brokers: "${KAFKA_BROKERS}"
   topics: { staging: STAGING, events: RAW, errors: ERRORS, replay: REPLAY }
-consumer: { group: "${GROUP:-DEFAULT}", instance_id: "${INSTANCE_ID:-}" }
+consumer: { group: "${GROUP:-DEFAULT}", instance_id: "${INSTANCE_ID:-}", session_timeout: "${SESSION_TIMEOUT:-8s}" }
+transaction: { timeout: "${TRANSACTION_TIMEOUT:-10s}" }
 geoip: { database_path: "${GEOIP_DATABASE:-}" }
 log: { format: "${LOG_FORMAT:-human}", level: "${LOG_LEVEL:-info}" }
 tracing: { otlp_endpoint: "${OTEL_EXPORTER_OTLP_ENDPOINT:-}" }

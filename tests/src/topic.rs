@@ -13,23 +13,27 @@ const READ: Duration = Duration::from_secs(5);
 
 /// Every record that stands on a topic now, in offset order per partition.
 pub async fn all(log: &dyn EventLog, topic: &str) -> Vec<LogRecord> {
+    let mut records = Vec::new();
+    each(log, topic, |record| records.push(record)).await;
+    records
+}
+
+/// The same, one after the other, where there are too many to hold.
+pub async fn each(log: &dyn EventLog, topic: &str, mut take: impl FnMut(LogRecord)) {
     let bounds = log.bounds(topic).await.expect("the topic exists");
     let starts: Vec<(i32, i64)> = bounds.iter().map(|at| (at.partition, at.earliest)).collect();
     let ends: BTreeMap<i32, i64> = bounds.iter().map(|at| (at.partition, at.end)).collect();
     let mut reader = log.reader(topic, &starts).await.expect("the topic can be read");
-    let mut records = Vec::new();
     while reader
         .positions()
         .iter()
         .any(|(partition, offset)| *offset < ends[partition])
     {
         let some = reader.next(10_000, READ).await.expect("the topic can be read");
-        records.extend(
-            some.into_iter()
-                .filter(|record| record.position.offset < ends[&record.position.partition]),
-        );
+        some.into_iter()
+            .filter(|record| record.position.offset < ends[&record.position.partition])
+            .for_each(&mut take);
     }
-    records
 }
 
 /// Waits until a topic holds at least `count` records, and gives them all.

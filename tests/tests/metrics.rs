@@ -142,7 +142,8 @@ async fn the_page_and_a_running_pipeline_say_the_same() {
     let text = wait::until("everything is enriched", DEADLINE, || async {
         let text = scrape(&dev.admin).await;
         let done = |line: &str| text.lines().any(|have| have == line);
-        (done("enricher_batches_total 3") && text.contains("edge_bytes_in_flight ")).then_some(text)
+        let shown = ["edge_bytes_in_flight ", "enricher_lag_records{"];
+        (done("enricher_batches_total 3") && shown.iter().all(|gauge| text.contains(gauge))).then_some(text)
     })
     .await;
 

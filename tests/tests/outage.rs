@@ -20,7 +20,9 @@ use tokio::task::JoinSet;
 /// The broker stands still for so long: it may still take what it was sent meanwhile.
 const PAUSED: Duration = Duration::from_secs(8);
 /// The broker is gone for so long before its start begins, which takes some ten seconds more.
-const KILLED: Duration = Duration::from_secs(5);
+const KILLED: Duration = Duration::from_secs(60);
+/// Of which clients offer more than the edge may hold for so long.
+const FLOODED: Duration = Duration::from_secs(5);
 /// `kafka.delivery_timeout`: an answer takes no longer, but for librdkafka's own clock (1 s) and a busy machine.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(3);
 const SLACK: Duration = Duration::from_secs(4);
@@ -134,6 +136,16 @@ fn resident(id: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
+/// The most that the edge holds until then.
+async fn most_memory(edge: &Edge, until: Instant) -> u64 {
+    let mut most = resident(edge.process.id());
+    while Instant::now() < until {
+        most = most.max(resident(edge.process.id()));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    most
+}
+
 async fn ready(edge: &Edge) -> (u16, Value) {
     let response = reqwest::get(format!("{}/ready", edge.admin)).await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap())
@@ -203,8 +215,7 @@ async fn kafka_pauses_then_dies_and_nothing_is_lost_doubled_or_untruthful() {
     for number in 0..SESSIONS {
         sessions.spawn(session(number, stack.key.clone(), edge.http.clone(), Arc::clone(&seen)));
     }
-    let log = stack.log();
-    topic::at_least(&*log, &stack.topic("raw"), 200, DEADLINE).await;
+    topic::at_least(&*stack.log(), &stack.topic("raw"), 200, DEADLINE).await;
     let before = resident(edge.process.id());
 
     // It accepts connections and bytes, and answers nothing.
@@ -237,15 +248,12 @@ async fn kafka_pauses_then_dies_and_nothing_is_lost_doubled_or_untruthful() {
         ));
     }
     turns(&edge, 503).await;
-    let mut most = 0;
-    while killed.elapsed() < KILLED {
-        most = most.max(resident(edge.process.id()));
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let most = most_memory(&edge, killed + FLOODED).await;
     flooding.stop.store(true, Ordering::Relaxed);
     floods.join_all().await;
-    most = most.max(resident(edge.process.id()));
+    let most = most.max(most_memory(&edge, killed + KILLED).await);
     assert!(most < before + GROWTH, "{before} bytes before, {most} at the most");
+    assert_eq!(ready(&edge).await.0, 503, "ready without a broker");
     let answers = flooding.between(killed + Duration::from_secs(1), Instant::now());
     check_answers(&answers);
     assert!(
@@ -254,7 +262,14 @@ async fn kafka_pauses_then_dies_and_nothing_is_lost_doubled_or_untruthful() {
             .any(|answer| answer.reason == "log_busy" || answer.reason == "overloaded"),
         "the limits were not reached"
     );
-    check_answers(&seen.between(killed + Duration::from_secs(1), Instant::now()));
+    // To the last.
+    let answers = seen.between(killed + Duration::from_secs(1), Instant::now());
+    check_answers(&answers);
+    let last = answers.last().expect("there are answers").at;
+    assert!(
+        killed + KILLED - last < DELIVERY_TIMEOUT + SLACK,
+        "nobody was answered any more"
+    );
     broker.start_again().await;
     recovers(&seen, &edge, Instant::now()).await;
 
@@ -263,6 +278,7 @@ async fn kafka_pauses_then_dies_and_nothing_is_lost_doubled_or_untruthful() {
     let acknowledged: BTreeMap<String, Vec<String>> = sessions.join_all().await.into_iter().collect();
     let total = acknowledged.values().map(Vec::len).sum();
 
+    let log = stack.log();
     let staged = topic::all(&*log, &stack.topic("staging")).await;
     let stands: BTreeSet<String> = staged.iter().map(|record| record.position.to_string()).collect();
     let receipts = std::mem::take(&mut *seen.receipts.lock().unwrap());

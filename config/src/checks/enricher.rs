@@ -9,12 +9,10 @@ use crate::enricher::{
     ConsumerSettings, DedupeSettings, EnricherSettings, GeoipSettings, IpPrivacy, PrivacySettings, TransactionSettings,
     ValidationSettings,
 };
-use crate::forms::shown;
+use crate::forms::{MOST_LANES, shown};
 
 /// What enrichment, context and the record's own headers add to an event, at the most.
 const RECORD_ENVELOPE: ByteSize = ByteSize::kib(16);
-/// Lanes that a process can sensibly hold: each has a producer and a consumer with threads of their own.
-const MOST_LANES: u64 = 256;
 /// Nothing staged is older than its topic keeps it, so a longer window reads nothing more.
 const STAGING_KEEPS: Duration = Duration::from_secs(3 * 86_400);
 /// Each file is held in memory and named in a header of each record.
@@ -58,12 +56,19 @@ fn consumer(consumer: &ConsumerSettings, findings: &mut Findings) {
     if consumer.group.is_empty() {
         findings.refuse(["consumer.group"], "is empty; name the consumer group");
     }
-    findings.within(&[("consumer.lanes", consumer.lanes.into(), 1..=MOST_LANES)]);
-    findings.lasting(&[(
-        "consumer.session_timeout",
-        consumer.session_timeout,
-        Duration::from_secs(1)..=Duration::from_secs(45),
-    )]);
+    findings.within(&[("consumer.lanes", consumer.lanes.into(), 1..=MOST_LANES.into())]);
+    findings.lasting(&[
+        (
+            "consumer.session_timeout",
+            consumer.session_timeout,
+            Duration::from_secs(1)..=Duration::from_secs(45),
+        ),
+        (
+            "consumer.stalled_after",
+            consumer.stalled_after,
+            Duration::from_secs(1)..=Duration::from_secs(3600),
+        ),
+    ]);
 }
 
 fn transaction(transaction: &TransactionSettings, findings: &mut Findings) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Findings, SHORT, time_shown};
+use crate::forms::is_host_and_port;
 use crate::kafka::{KafkaSettings, SaslMechanism, SecurityProtocol, SecuritySettings, TopicNames};
 use crate::telemetry::LegacyBatchSettings;
 
@@ -16,6 +17,13 @@ pub(super) fn check(kafka: &KafkaSettings, findings: &mut Findings) {
         findings.refuse(
             ["kafka.brokers"],
             "names no broker; write at least one host:port, or set KAFKA_BROKERS",
+        );
+    }
+    for broker in kafka.brokers.iter().filter(|broker| !is_host_and_port(broker)) {
+        findings.refuse_item(
+            "kafka.brokers",
+            broker,
+            format!("{broker:?} is no address; write host:port, for example 127.0.0.1:9092 or [::1]:9092"),
         );
     }
     topics(&kafka.topics, findings);

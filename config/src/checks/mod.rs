@@ -16,6 +16,8 @@ use crate::forms::shown;
 pub struct Contradiction {
     /// Keys concerned; the first that stands in the file is shown.
     pub keys: Vec<&'static str>,
+    /// Where the key has a list: the item that is meant.
+    pub item: Option<String>,
     /// What is wrong, and what to do.
     pub what: String,
 }
@@ -37,6 +39,16 @@ impl Findings {
     fn refuse<const N: usize>(&mut self, keys: [&'static str; N], what: impl Into<String>) {
         self.0.push(Contradiction {
             keys: keys.to_vec(),
+            item: None,
+            what: what.into(),
+        });
+    }
+
+    /// The same for one item of a list.
+    fn refuse_item(&mut self, key: &'static str, item: &str, what: impl Into<String>) {
+        self.0.push(Contradiction {
+            keys: vec![key],
+            item: Some(item.to_owned()),
             what: what.into(),
         });
     }

@@ -1,6 +1,7 @@
 //! `log` and `tracing`, the same in both files.
 
 use super::Findings;
+use crate::forms::is_host_and_port;
 use crate::telemetry::{LogSettings, TracingSettings};
 
 pub(super) fn check(log: &LogSettings, tracing: &TracingSettings, findings: &mut Findings) {
@@ -8,13 +9,9 @@ pub(super) fn check(log: &LogSettings, tracing: &TracingSettings, findings: &mut
         findings.refuse(["log.level"], "is empty; write for example info");
     }
     let endpoint = tracing.otlp_endpoint.as_str();
-    let is_address = |address: &str| {
-        let port = address.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>()));
-        matches!(port, Some((host, Ok(1..))) if !host.is_empty() && !host.contains('/'))
-    };
     let is_good = endpoint
         .strip_prefix("http://")
-        .is_some_and(|address| is_address(address.strip_suffix('/').unwrap_or(address)));
+        .is_some_and(|address| is_host_and_port(address.strip_suffix('/').unwrap_or(address)));
     if !endpoint.is_empty() && !is_good {
         findings.refuse(
             ["tracing.otlp_endpoint"],

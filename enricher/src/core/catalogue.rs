@@ -192,5 +192,16 @@ mod tests {
     fn the_documentation_names_every_code_in_its_order() {
         let codes: Vec<&str> = RejectCode::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(documented("Reject codes"), codes);
+        for code in codes {
+            let row = DOCS
+                .lines()
+                .find(|line| line.starts_with(&format!("| `{code}` |")))
+                .unwrap();
+            let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+            assert!(
+                cells.len() == 3 && cells.iter().all(|cell| cell.len() > 10 || cell.starts_with('`')),
+                "{row}"
+            );
+        }
     }
 }

@@ -41,7 +41,7 @@ use read::{ReadBatch, ReadEvent, Refused, ValidEvent};
 
 pub use assets::Assets;
 pub use clock::TimeChange;
-pub use geo::{Geo, GeoError, GeoReader, Place, Stamp};
+pub use geo::{Details, Geo, GeoError, GeoReader, Network, Place, Stamp};
 pub use outcome::{DuplicateOutput, EventOutput, Outcome, Processed, RejectOutput};
 pub use rules::Rules;
 pub use user_agents::{Agent, UserAgents, is_library};

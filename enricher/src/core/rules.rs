@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use gosight_config::EnricherSettings;
-use gosight_config::enricher::{ClockCorrection, IpPrivacy, OutOfRange, PrivacySettings, UnknownTypes};
+use gosight_config::enricher::{Addition, ClockCorrection, IpPrivacy, OutOfRange, PrivacySettings, UnknownTypes};
 use gosight_schemas::PrivacyRules;
 
 /// Key, headers and the log's own framing of a record count against the topic's limit too; so much is kept for them.
@@ -38,6 +38,8 @@ pub struct Rules {
     pub out_of_range: OutOfRange,
     /// What leaves of an address.
     pub privacy: PrivacySettings,
+    /// What is added beyond device, country and city.
+    pub additions: Vec<Addition>,
 }
 
 impl Rules {
@@ -60,7 +62,13 @@ impl Rules {
             },
             out_of_range: settings.clock.out_of_range,
             privacy: settings.privacy.clone(),
+            additions: settings.enrichment.add.clone(),
         }
+    }
+
+    /// Whether that is added to events.
+    pub fn adds(&self, addition: Addition) -> bool {
+        self.additions.contains(&addition)
     }
 
     /// What leaves of the addresses of a project with those settings.

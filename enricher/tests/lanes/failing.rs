@@ -1,7 +1,7 @@
 //! A log whose lanes and readers fail when they are told to.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ pub(crate) struct Failures {
     pub(crate) commits: Mutex<VecDeque<LaneError>>,
     /// So many reads bring nothing, as when the log does not answer in time.
     pub(crate) empty_reads: AtomicUsize,
+    /// Commits wait while it is set.
+    pub(crate) holds_commits: AtomicBool,
 }
 
 pub(crate) struct FailingLog {
@@ -62,6 +64,9 @@ impl Lane for FailingLane {
     }
 
     async fn commit(&mut self, outputs: Vec<NewRecord>) -> Result<(), LaneError> {
+        while self.failures.holds_commits.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         let failure = self.failures.commits.lock().unwrap().pop_front();
         let Some(error) = failure else {
             return self.inner.commit(outputs).await;

@@ -1,6 +1,6 @@
 //! Topics, offsets and health: questions to the brokers, none of which runs on a thread of the async runtime.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,25 +26,54 @@ const LEADER_STEP: Duration = Duration::from_millis(50);
 pub(super) struct Admin {
     settings: KafkaSettings,
     client_id: String,
-    client: AdminClient<Lines>,
+    clients: RwLock<Arc<Clients>>,
+}
+
+/// They hold nothing but connections, so new ones may take their place at any time.
+pub(super) struct Clients {
+    pub(super) admin: AdminClient<Lines>,
     /// Metadata and offsets; it has no partitions.
-    questions: Arc<BaseConsumer<Lines>>,
+    pub(super) questions: BaseConsumer<Lines>,
+}
+
+impl Clients {
+    fn new(settings: &KafkaSettings, client_id: &str) -> Result<Self, LogError> {
+        let admin = AdminClient::from_config_and_context(&base(settings, client_id), Lines)
+            .map_err(|error| settings_refused(&error))?;
+        let questions = free_consumer(settings, client_id, client_id)
+            .create_with_context(Lines)
+            .map_err(|error| settings_refused(&error))?;
+        Ok(Self { admin, questions })
+    }
 }
 
 impl Admin {
     /// Creates the clients; the brokers need not be there.
     pub(super) fn new(settings: &KafkaSettings, client_id: &str) -> Result<Self, LogError> {
-        let client = AdminClient::from_config_and_context(&base(settings, client_id), Lines)
-            .map_err(|error| settings_refused(&error))?;
-        let questions = free_consumer(settings, client_id, client_id)
-            .create_with_context(Lines)
-            .map_err(|error| settings_refused(&error))?;
         Ok(Self {
             settings: settings.clone(),
             client_id: client_id.to_owned(),
-            client,
-            questions: Arc::new(questions),
+            clients: RwLock::new(Arc::new(Clients::new(settings, client_id)?)),
         })
+    }
+
+    /// Those that ask now.
+    pub(super) fn clients(&self) -> Arc<Clients> {
+        Arc::clone(&self.clients.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// New ones, for the place of those that ask now.
+    pub(super) fn new_clients(&self) -> Result<Clients, LogError> {
+        Clients::new(&self.settings, &self.client_id)
+    }
+
+    /// Asks with these from now on. What the ones before were asked they still answer. Blocks while they end.
+    pub(super) fn take(&self, clients: Arc<Clients>) {
+        let before = std::mem::replace(
+            &mut *self.clients.write().unwrap_or_else(PoisonError::into_inner),
+            clients,
+        );
+        drop(before);
     }
 
     fn question(&self, what: String, topic: Option<&str>) -> Question {
@@ -58,10 +87,10 @@ impl Admin {
 
     /// Metadata of one topic, or of all.
     async fn metadata(&self, question: Question) -> Result<Metadata, LogError> {
-        let questions = Arc::clone(&self.questions);
+        let clients = self.clients();
         let topic = question.topic.clone();
         let timeout = question.timeout;
-        blocking(move || questions.fetch_metadata(topic.as_deref(), timeout))
+        blocking(move || clients.questions.fetch_metadata(topic.as_deref(), timeout))
             .await?
             .map_err(|error| question.failed(&error))
     }
@@ -133,7 +162,8 @@ impl Admin {
             })
             .collect();
         let results = self
-            .client
+            .clients()
+            .admin
             .create_topics(&topics, &admin_options())
             .await
             .map_err(|error| question.failed(&error))?;
@@ -174,7 +204,8 @@ impl Admin {
         };
         let question = self.question(format!("reading the configuration of topic {topic}"), Some(topic));
         let described = self
-            .client
+            .clients()
+            .admin
             .describe_configs(&[ResourceSpecifier::Topic(topic)], &admin_options())
             .await
             .map_err(|error| question.failed(&error))?;
@@ -213,7 +244,7 @@ impl Admin {
     pub(super) async fn bounds(&self, topic: &str) -> Result<Vec<PartitionBounds>, LogError> {
         let partitions = self.partitions(topic).await?;
         let question = self.question(format!("reading the offsets of topic {topic}"), Some(topic));
-        let questions = Arc::clone(&self.questions);
+        let clients = self.clients();
         let name = topic.to_owned();
         let timeout = question.timeout;
         blocking(move || {
@@ -222,8 +253,9 @@ impl Admin {
                 .into_iter()
                 .map(|partition| {
                     // This consumer reads committed records, so the upper end is the last stable offset.
-                    let (earliest, end) =
-                        with_leader(deadline, || questions.fetch_watermarks(&name, partition, timeout))?;
+                    let (earliest, end) = with_leader(deadline, || {
+                        clients.questions.fetch_watermarks(&name, partition, timeout)
+                    })?;
                     Ok(PartitionBounds {
                         partition,
                         earliest,
@@ -240,7 +272,7 @@ impl Admin {
     pub(super) async fn offsets_at(&self, topic: &str, time_ms: i64) -> Result<Vec<(i32, i64)>, LogError> {
         let bounds = self.bounds(topic).await?;
         let question = self.question(format!("looking up offsets of topic {topic} by time"), Some(topic));
-        let questions = Arc::clone(&self.questions);
+        let clients = self.clients();
         let name = topic.to_owned();
         let timeout = question.timeout;
         let found = blocking(move || {
@@ -249,7 +281,7 @@ impl Admin {
                 // Negative numbers ask for something else.
                 times.add_partition_offset(&name, bound.partition, Offset::Offset(time_ms.max(0)))?;
             }
-            let found = questions.offsets_for_times(times, timeout)?;
+            let found = clients.questions.offsets_for_times(times, timeout)?;
             bounds
                 .iter()
                 .map(|bound| {
@@ -328,7 +360,8 @@ impl Admin {
     /// A topic's limit for one record, bytes; `None` where the brokers can't tell now.
     pub(super) async fn record_limit(&self, topic: &str) -> Option<usize> {
         let described = self
-            .client
+            .clients()
+            .admin
             .describe_configs(&[ResourceSpecifier::Topic(topic)], &admin_options())
             .await;
         match described {

@@ -122,8 +122,6 @@ pub(super) fn lane_producer(settings: &KafkaSettings, client_id: &str, options: 
         .set("retry.backoff.ms", "1")
         .set("retry.backoff.max.ms", "100")
         .set("linger.ms", "1")
-        // One failed output aborts its transaction, and nobody asks for the others.
-        .set("delivery.report.only.error", "true")
         .set("queue.buffering.max.kbytes", LANE_QUEUE_KBYTES.to_string())
         .set("queue.buffering.max.messages", "0");
     config

@@ -18,7 +18,7 @@ pub(super) fn is_unknown_topic(code: RDKafkaErrorCode) -> bool {
 }
 
 /// Whether no broker answered.
-fn is_silence(code: RDKafkaErrorCode) -> bool {
+pub(super) fn is_silence(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,
         RDKafkaErrorCode::OperationTimedOut

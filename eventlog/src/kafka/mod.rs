@@ -6,6 +6,7 @@ mod client;
 mod fault;
 mod lane;
 mod limits;
+mod lost;
 mod producer;
 mod reader;
 mod record;
@@ -144,7 +145,9 @@ impl EventLog for KafkaLog {
     }
 
     async fn health(&self, timeout: Duration) -> Result<(), LogError> {
-        self.admin.health(&self.settings.topics.staging, timeout).await
+        let topic = &self.settings.topics.staging;
+        lost::replace_lost_clients(&self.appender, &self.admin, topic, timeout).await?;
+        self.admin.health(topic, timeout / 2).await
     }
 
     async fn close(&self, timeout: Duration) -> Result<(), LogError> {

@@ -27,7 +27,7 @@ const DRAIN_STEP: Duration = Duration::from_millis(2);
 /// What becomes of one record, in librdkafka's words; [`append_error`] has ours.
 pub(super) type Outcome = Result<Position, KafkaError>;
 
-type AppendProducer = ThreadedProducer<Deliveries>;
+pub(super) type AppendProducer = ThreadedProducer<Deliveries>;
 
 /// Queues records and tells when they are durable.
 pub(super) struct Appender {
@@ -130,7 +130,7 @@ impl Appender {
     }
 
     /// Puts a new producer in the place of one that has failed for good. What the old one had not sent ends in doubt.
-    fn replace(&self, broken: &Arc<AppendProducer>) -> Result<(), AppendError> {
+    pub(super) fn replace(&self, broken: &Arc<AppendProducer>) -> Result<(), AppendError> {
         let mut slot = self.producer.write().unwrap_or_else(PoisonError::into_inner);
         let current = slot.as_ref().ok_or(AppendError::Closed)?;
         if !Arc::ptr_eq(current, broken) {
@@ -145,6 +145,11 @@ impl Appender {
         let old = slot.replace(Arc::new(fresh));
         retire(old);
         Ok(())
+    }
+
+    /// The producer that sends now; `None` once closed.
+    pub(super) fn producer(&self) -> Option<Arc<AppendProducer>> {
+        self.producer.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Refuses later appends and waits until nothing is on its way, at most for `timeout`. Blocks.
@@ -247,7 +252,7 @@ fn retire(producer: Option<Arc<AppendProducer>>) {
 }
 
 /// A record on its way.
-struct Waiting {
+pub(super) struct Waiting {
     topic: Arc<str>,
     cost: usize,
     outcome: oneshot::Sender<Outcome>,
@@ -267,7 +272,7 @@ impl Waiting {
 }
 
 /// Receives what became of each record.
-struct Deliveries {
+pub(super) struct Deliveries {
     waiting: Arc<AtomicUsize>,
     lines: Lines,
 }

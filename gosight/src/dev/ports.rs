@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use tokio::net::TcpListener;
 
-use crate::command_line::DevArguments;
+use super::DevArguments;
 use crate::failure::Failure;
 
 /// Bound, not yet served.

@@ -1,17 +1,23 @@
 //! `gosight tail`: records of a topic as they come.
 
+mod arguments;
+mod body;
 mod render;
 mod start;
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use gosight_config::kafka::TopicNames;
 use gosight_eventlog::LogRecord;
 
-use crate::command_line::{TailArguments, TopicChoice};
 use crate::connection;
 use crate::failure::Failure;
+use crate::output;
+
+use self::arguments::TopicChoice;
+
+pub(crate) use self::arguments::TailArguments;
 
 /// Records that one read brings at the most: bounds what a slow terminal makes us hold.
 const CHUNK: usize = 1_000;
@@ -36,12 +42,7 @@ pub(crate) async fn run(arguments: TailArguments) -> Result<(), Failure> {
         // Partitions come one after the other; people read by time. The sort is stable, so a partition keeps its order.
         records.sort_by_key(|record| record.timestamp_ms);
         left -= records.len() as u64;
-        match show(&records, &arguments) {
-            Ok(()) => {}
-            // `gosight tail | head` has seen enough.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
-            Err(error) => return Err(Failure::software(format!("standard output: {error}"))),
-        }
+        output::written(show(&records, &arguments))?;
     }
     Ok(())
 }

@@ -6,10 +6,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gosight_eventlog::LogRecord;
 use gosight_schemas::{RawBatch, decode_raw_batch};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::command_line::{TailFormat, TopicChoice};
+use super::arguments::{TailFormat, TopicChoice};
+use super::body;
+use crate::{moment, output};
 
 /// Writes one record. A staging record is shown decoded; what is no JSON is shown as base64.
 pub(super) fn record(
@@ -38,8 +39,7 @@ fn json_line(output: &mut impl Write, record: &LogRecord, topic: TopicChoice) ->
 }
 
 fn pretty(output: &mut impl Write, record: &LogRecord, topic: TopicChoice) -> io::Result<()> {
-    let time = Timestamp::from_millisecond(record.timestamp_ms)
-        .map_or_else(|_| record.timestamp_ms.to_string(), |time| time.to_string());
+    let time = moment::shown(record.timestamp_ms);
     let key = record.key.as_deref().unwrap_or_default();
     write!(output, "── {}  {time}  key {}", record.position, printable(key))?;
     for header in &record.headers {
@@ -50,24 +50,24 @@ fn pretty(output: &mut impl Write, record: &LogRecord, topic: TopicChoice) -> io
     output.write_all(b"\n")
 }
 
-/// Text for a terminal: a session id is a stranger's, and must not move the cursor or change colours.
+/// A session id is a stranger's.
 fn printable(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).escape_debug().to_string()
+    output::printable(&String::from_utf8_lossy(bytes))
 }
 
 fn value(record: &LogRecord, topic: TopicChoice) -> Value {
     match topic {
         TopicChoice::Staging => match decode_raw_batch(&record.value) {
             Ok(batch) => staged(batch),
-            Err(error) => json!({ "undecodable": error.to_string(), "base64": STANDARD.encode(&record.value) }),
+            Err(error) => body::undecodable(&record.value, &error.to_string()),
         },
         TopicChoice::Raw | TopicChoice::Errors | TopicChoice::Replay => json_or_base64(&record.value),
     }
 }
 
-/// The batch with its body as JSON where it is JSON: the Avro type would show bytes.
+/// The batch with its body as JSON where it is JSON: the Avro type would show bytes. The client's key is not shown.
 fn staged(batch: RawBatch) -> Value {
-    let body = json_or_base64(&batch.body);
+    let body = body::shown(&batch.body, batch.body_format);
     match serde_json::to_value(RawBatch {
         body: bytes::Bytes::new(),
         ..batch
@@ -91,7 +91,7 @@ mod tests {
     use gosight_eventlog::{LogRecord, Position};
 
     use super::record;
-    use crate::command_line::{TailFormat, TopicChoice};
+    use crate::tail::arguments::{TailFormat, TopicChoice};
 
     fn shown(value: &'static [u8], topic: TopicChoice) -> String {
         let position = Position {

@@ -3,6 +3,8 @@
 use gosight_eventlog::{EventLog, LogError};
 use jiff::Timestamp;
 
+use crate::moment;
+
 /// Where to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
@@ -27,14 +29,9 @@ pub(super) fn parse(text: Option<&str>, now: Timestamp) -> Result<Start, NotASta
     if text == "start" {
         return Ok(Start::Beginning);
     }
-    if let Ok(time) = text.parse() {
-        return Ok(Start::At(time));
-    }
-    humantime::parse_duration(text)
-        .ok()
-        .and_then(|age| now.checked_sub(age).ok())
+    moment::parse(text, now)
         .map(Start::At)
-        .ok_or_else(|| NotAStart(text.to_owned()))
+        .map_err(|_| NotAStart(text.to_owned()))
 }
 
 /// The positions at which a reader of `topic` begins.

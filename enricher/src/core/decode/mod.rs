@@ -8,6 +8,7 @@ mod json_event;
 mod protobuf_batch;
 mod protobuf_event;
 mod protobuf_payload;
+mod unknown_fields;
 
 use gosight_schemas::{BodyFormat, RawBatch, RejectCode};
 

@@ -11,8 +11,8 @@ use gosight_schemas::RawJson;
 use prost::Message;
 use serde_json::to_string;
 
-use super::Body;
 use super::batch_properties::{BatchProperties, MAX_TEXT};
+use super::{Body, unknown_fields};
 use crate::core::event::{BatchFacts, Device, Encoded, device_kind};
 
 pub(super) fn read(body: &Bytes) -> Result<Body<'static>, String> {
@@ -24,6 +24,9 @@ pub(super) fn read(body: &Bytes) -> Result<Body<'static>, String> {
     device(session.device, &mut facts, &mut unknown);
     facts.timezone = text("timezone", session.timezone, &mut unknown);
     facts.language = text("language", session.language, &mut unknown);
+    if let Some(fields) = unknown_fields::of_batch(body) {
+        unknown.keep(Cow::Borrowed(unknown_fields::NAME), fields);
+    }
     facts.properties = unknown.into_properties();
     Ok(Body {
         events: batch.events.into_iter().map(Encoded::Protobuf).collect(),

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use gosight_proto::event::Payload;
 use gosight_proto::{Event as ProtobufEvent, EventType};
-use gosight_schemas::{Page, RejectCode};
+use gosight_schemas::{Page, Properties, RejectCode};
 use prost::Message;
 
-use super::protobuf_payload;
+use super::{protobuf_payload, unknown_fields};
 use crate::core::catalogue;
 use crate::core::event::{Event, TypeName};
 use crate::core::problems::Problems;
@@ -38,8 +38,18 @@ pub(super) fn read(bytes: &Bytes, problems: &mut Problems) -> Option<Event<'stat
         payload: event
             .payload
             .and_then(|payload| protobuf_payload::to_json(payload, problems)),
+        properties: unknown(bytes),
         ..Event::default()
     })
+}
+
+/// What prost has dropped.
+fn unknown(bytes: &[u8]) -> Properties<'static> {
+    let unknown = unknown_fields::of_event(bytes);
+    unknown
+        .map(|fields| (Cow::Borrowed(unknown_fields::NAME), fields))
+        .into_iter()
+        .collect()
 }
 
 fn type_name(number: i32) -> TypeName<'static> {

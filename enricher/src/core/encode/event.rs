@@ -55,6 +55,9 @@ pub(in crate::core) fn write_raw_value<'a>(
         client_ip: None,
         timezone: None,
         language: None,
+        referrer: None,
+        campaign: None,
+        geo: None,
         properties: event.properties,
         batch_properties: BTreeMap::new(),
     };

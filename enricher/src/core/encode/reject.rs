@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use gosight_config::enricher::IpPrivacy;
 use gosight_eventlog::LogRecord;
-use gosight_schemas::{Origin, OriginalEvent, Problem, RawBatch, Reject, RejectCode, RejectContext};
+use gosight_schemas::{Origin, OriginalEvent, Problem, RawBatch, Reject, RejectCode, RejectContext, is_single_object};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -19,6 +19,9 @@ use crate::core::read::Refused;
 
 /// How much of an original that doesn't fit is kept, in bytes: the first that fits.
 const BEGINNINGS: [usize; 3] = [16 * 1024, 1024, 0];
+
+/// What a client's key stands behind in a body.
+const KEY_FIELD: &[u8] = b"project_key";
 
 /// Makes the rejects of one staged record.
 pub(in crate::core) struct Rejecter<'a> {
@@ -97,7 +100,10 @@ impl<'a> Rejecter<'a> {
         };
         let encoded = masked.as_ref().map(MaskedBytes::as_encoded);
         let original = encoded.as_ref().map_or(original, Original::Event);
-        let original = Kept::of(original, code, self.is_private());
+        let original = match original {
+            Original::Unreadable(bytes) if !self.may_show(bytes) => Kept::Nothing(bytes),
+            original => Kept::of(original, code, self.is_private()),
+        };
         let whole = original.whole(limit);
         let fits = whole.is_some();
         let mut reject = Reject {
@@ -152,6 +158,15 @@ impl<'a> Rejecter<'a> {
         reject.problems.truncate(1);
         let short = written(reject);
         if short.len() < value.len() { short } else { value }
+    }
+
+    /// Whether bytes that could not be read may stand on the errors topic. What an edge has staged holds the client's key and maybe its
+    /// full address, and what can't be read can't be searched for them; so only that leaves which no edge wrote.
+    fn may_show(&self, unreadable: &[u8]) -> bool {
+        self.batch.is_none()
+            && self.assets.rules.privacy.ip == IpPrivacy::None
+            && !is_single_object(unreadable)
+            && memchr::memmem::find(unreadable, KEY_FIELD).is_none()
     }
 
     fn is_private(&self) -> bool {

@@ -3,15 +3,21 @@
 
 mod address;
 mod agent;
+mod campaign;
+mod geo;
 mod keyed_hash;
+mod language;
 mod place;
+mod referrer;
 mod session;
 mod sizes;
 
+use gosight_config::enricher::Addition;
 use gosight_schemas::{EnrichedEvent, RawBatch};
 
 use super::assets::Assets;
 use super::event::BatchFacts;
+use super::rules::Rules;
 
 pub(super) use address::public_address;
 
@@ -20,7 +26,11 @@ pub(super) struct Facts<'a> {
     address: address::Address,
     agent: agent::AgentFacts,
     place: place::PlaceFacts<'a>,
+    geo: geo::GeoFacts<'a>,
+    /// Absent where the configuration asks for none.
+    language: Option<language::Language<'a>>,
     batch: &'a BatchFacts<'a>,
+    rules: &'a Rules,
 }
 
 impl<'a> Facts<'a> {
@@ -30,7 +40,13 @@ impl<'a> Facts<'a> {
             address: address::Address::of(batch, assets),
             agent: agent::AgentFacts::of(batch, facts, assets),
             place: place::PlaceFacts::of(batch, assets),
+            geo: geo::GeoFacts::of(batch, assets),
+            language: assets
+                .rules
+                .adds(Addition::Language)
+                .then(|| language::Language::of(batch)),
             batch: facts,
+            rules: &assets.rules,
         }
     }
 
@@ -39,7 +55,17 @@ impl<'a> Facts<'a> {
         self.address.add(event);
         self.agent.add(event);
         self.place.add(event);
+        self.geo.add(event);
         session::add(self.batch, event);
+        if let Some(language) = &self.language {
+            language.add(event);
+        }
         sizes::add(self.batch, event);
+        if self.rules.adds(Addition::Referrer) {
+            referrer::add(event);
+        }
+        if self.rules.adds(Addition::Campaign) {
+            campaign::add(event);
+        }
     }
 }

@@ -1,5 +1,6 @@
-//! Country and city of an address: one city file, or several that are asked in turn.
+//! What files know of an address: one city file, or several that are asked in turn, and files of networks among them.
 
+mod details;
 mod reader;
 mod stamp;
 
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use details::{Details, Network};
 pub use reader::{GeoError, GeoReader, Place};
 pub use stamp::Stamp;
 
@@ -38,6 +40,25 @@ impl Geo {
         let found = self.files.iter().filter_map(|file| file.look_up(address).ok());
         let mut known = found.filter(|place| *place != Place::default());
         known.next().unwrap_or_default()
+    }
+
+    /// More of where an address is, by the first file that knows it; empty where none does.
+    pub fn details(&self, address: IpAddr) -> Details<'_> {
+        let found = self.files.iter().filter_map(|file| file.details(address).ok());
+        let mut known = found.filter(|details| *details != Details::default());
+        known.next().unwrap_or_default()
+    }
+
+    /// The network of an address, by the first file that knows it; empty where none does.
+    pub fn network(&self, address: IpAddr) -> Network<'_> {
+        let found = self.files.iter().filter_map(|file| file.network(address).ok());
+        let mut known = found.filter(|network| *network != Network::default());
+        known.next().unwrap_or_default()
+    }
+
+    /// Whether one of the files is one of networks.
+    pub fn knows_networks(&self) -> bool {
+        self.files.iter().any(GeoReader::knows_networks)
     }
 
     /// When the newest file was built, Unix seconds.

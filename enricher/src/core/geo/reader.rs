@@ -5,9 +5,12 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gosight_config::Contradiction;
+use gosight_config::enricher::GeoipSettings;
 use maxminddb::{LookupResult, Reader, WithinOptions};
 use serde::Deserialize;
 
+use super::details::Network;
 use super::stamp::Stamp;
 
 /// A city file, held in memory whole: a mapped file that someone overwrites in place would kill the process.
@@ -22,11 +25,13 @@ pub struct GeoReader {
 
 /// How a file's records are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layout {
+pub(super) enum Layout {
     /// GeoLite2-City, GeoIP2-City, DBIP-City-Lite as their makers write them.
     Nested,
     /// The npm packages `@ip-location-db/*-city-mmdb`, one file for IPv4 and one for IPv6.
     Flat,
+    /// GeoLite2-ASN and DBIP-ASN-Lite: no places, but who runs the network.
+    Networks,
 }
 
 #[derive(Deserialize, Default)]
@@ -76,7 +81,7 @@ pub struct Place<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum GeoError {
     /// It could not be read.
-    #[error("the GeoIP file {} cannot be read: {source}; check the section geoip and the file's permissions", path.display())]
+    #[error("the GeoIP file {} cannot be read: {source}; check the path and the file's permissions", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -93,7 +98,7 @@ pub enum GeoError {
     },
     /// It is a MaxMind DB of another kind.
     #[error(
-        "the GeoIP file {} is a {database_type:?} database; the section geoip needs files of cities, such as GeoLite2-City.mmdb",
+        "the GeoIP file {} is a {database_type:?} database; name one of cities, such as GeoLite2-City.mmdb, or of networks, such as GeoLite2-ASN.mmdb",
         path.display()
     )]
     NoCities {
@@ -104,11 +109,27 @@ pub enum GeoError {
     },
 }
 
+impl GeoError {
+    /// The same as a mistake of the settings that name the file.
+    pub fn of_settings(&self, geoip: &GeoipSettings) -> Contradiction {
+        let (Self::Unreadable { path, .. } | Self::Damaged { path, .. } | Self::NoCities { path, .. }) = self;
+        let key = match *path == geoip.database_path {
+            true => "geoip.database_path",
+            false => "geoip.databases",
+        };
+        Contradiction {
+            keys: vec![key],
+            item: Some(path.display().to_string()),
+            what: format!("{self}, or leave the key empty for no look-ups"),
+        }
+    }
+}
+
 impl GeoReader {
-    /// Reads a file and checks that it holds cities.
+    /// Reads a file and checks that it holds cities or networks.
     ///
     /// # Errors
-    /// The file can't be read, is damaged, or holds something else than cities.
+    /// The file can't be read, is damaged, or holds something else.
     pub fn open(path: &Path) -> Result<Self, GeoError> {
         // Before the bytes: what is written in between is a change to come.
         let stamp = Stamp::of(path);
@@ -125,7 +146,7 @@ impl GeoReader {
     /// Takes a file's bytes; `path` is for the error's text.
     ///
     /// # Errors
-    /// The bytes are damaged, or hold something else than cities.
+    /// The bytes are damaged, or hold something else than cities or networks.
     pub fn from_bytes(bytes: Vec<u8>, path: &Path) -> Result<Self, GeoError> {
         let damaged = |reason: String| GeoError::Damaged {
             path: path.to_owned(),
@@ -158,7 +179,14 @@ impl GeoReader {
         let networks = self.reader.networks(WithinOptions::default());
         for found in networks.map_err(|error| damaged(error.to_string()))? {
             let found = found.map_err(|error| damaged(error.to_string()))?;
-            self.place(&found).map_err(damaged)?;
+            match self.layout {
+                Layout::Nested | Layout::Flat => self.place(&found).map(drop),
+                Layout::Networks => found
+                    .decode::<Network<'_>>()
+                    .map(drop)
+                    .map_err(|error| error.to_string()),
+            }
+            .map_err(damaged)?;
         }
         Ok(())
     }
@@ -166,13 +194,28 @@ impl GeoReader {
     /// Looks addresses up from all over the file: one that is damaged in its middle opens well and fails only there.
     fn sample(&self) -> Result<(), String> {
         for first_octet in 1..=223 {
-            self.look_up(IpAddr::from([first_octet, 8, 8, 8]))?;
+            self.probe(IpAddr::from([first_octet, 8, 8, 8]))?;
         }
         // Global unicast addresses are 2000::/3.
         for first_group in (0x2000..0x3000).step_by(0x10) {
-            self.look_up(IpAddr::from([first_group, 0, 0, 0, 0, 0, 0, 1]))?;
+            self.probe(IpAddr::from([first_group, 0, 0, 0, 0, 0, 0, 1]))?;
         }
         Ok(())
+    }
+
+    fn probe(&self, address: IpAddr) -> Result<(), String> {
+        self.look_up(address)?;
+        self.network(address)?;
+        Ok(())
+    }
+
+    /// Whether it holds networks instead of cities.
+    pub(super) fn knows_networks(&self) -> bool {
+        self.layout == Layout::Networks
+    }
+
+    pub(super) fn layout(&self) -> Layout {
+        self.layout
     }
 
     /// Of the file when its reading began; absent where bytes were taken.
@@ -190,14 +233,30 @@ impl GeoReader {
     /// # Errors
     /// The file is damaged where the address leads; the text says how.
     pub fn look_up(&self, address: IpAddr) -> Result<Place<'_>, String> {
-        // An IPv4 address that came over an IPv6 socket.
-        let address = address.to_canonical();
-        let metadata = self.reader.metadata();
-        if address.is_ipv6() && metadata.ip_version == 4 {
+        if self.knows_networks() {
             return Ok(Place::default());
         }
-        let found = self.reader.lookup(address).map_err(|error| error.to_string())?;
-        self.place(&found)
+        match self.find(address)? {
+            Some(found) => self.place(&found),
+            None => Ok(Place::default()),
+        }
+    }
+
+    /// What the file says of an address.
+    pub(super) fn record<'f, T: Deserialize<'f>>(&'f self, address: IpAddr) -> Result<Option<T>, String> {
+        let Some(found) = self.find(address)? else {
+            return Ok(None);
+        };
+        found.decode().map_err(|error| error.to_string())
+    }
+
+    fn find(&self, address: IpAddr) -> Result<Option<LookupResult<'_, Vec<u8>>>, String> {
+        // An IPv4 address that came over an IPv6 socket.
+        let address = address.to_canonical();
+        if address.is_ipv6() && self.reader.metadata().ip_version == 4 {
+            return Ok(None);
+        }
+        self.reader.lookup(address).map(Some).map_err(|error| error.to_string())
     }
 
     fn place<'f>(&'f self, found: &LookupResult<'f, Vec<u8>>) -> Result<Place<'f>, String> {
@@ -214,6 +273,7 @@ impl GeoReader {
                     city: place.city,
                 })
             }),
+            Layout::Networks => Ok(None),
         };
         Ok(place.map_err(|error| error.to_string())?.unwrap_or_default())
     }
@@ -223,6 +283,7 @@ impl Layout {
     fn of(database_type: &str) -> Option<Self> {
         match database_type {
             "city ipv4" | "city ipv6" => Some(Self::Flat),
+            networks if networks.contains("ASN") => Some(Self::Networks),
             nested if nested.contains("City") => Some(Self::Nested),
             _ => None,
         }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use woothee::parser::{Parser, WootheeResult};
 
-use super::products;
+use super::{browsers, products, systems};
 
 /// woothee's word for what it doesn't know.
 const UNKNOWN: &str = "UNKNOWN";
@@ -53,7 +53,7 @@ impl<'a> Draft<'a> {
             return Self::of_stranger(user_agent);
         };
         let (os, os_version) = system(&read, user_agent);
-        let device = device(&read, &os, user_agent);
+        let device = device(read.category, &os, user_agent);
         let mut draft = Self {
             browser: browser_name(known(read.name)).into(),
             browser_version: known(read.version).into(),
@@ -61,7 +61,10 @@ impl<'a> Draft<'a> {
             os_version,
             device,
         };
-        if let Some((browser, version)) = products::browser(user_agent) {
+        let found = browsers::browser(user_agent);
+        if let Some((browser, version)) =
+            found.or_else(|| browsers::system_browser(user_agent, &draft.browser, &draft.os))
+        {
             draft.browser = browser.into();
             draft.browser_version = version.into();
         }
@@ -72,9 +75,15 @@ impl<'a> Draft<'a> {
     /// A header that woothee makes nothing of.
     fn of_stranger(user_agent: &'a str) -> Self {
         let mut draft = Self::default();
-        if products::is_television(user_agent) {
-            draft.device = Device::Appliance;
+        if let Some((browser, version)) = browsers::browser(user_agent) {
+            draft.browser = browser.into();
+            draft.browser_version = version.into();
         }
+        if let Some((os, version)) = systems::system(user_agent) {
+            draft.os = os.into();
+            draft.os_version = version.into();
+        }
+        draft.device = device("", &draft.os, user_agent);
         draft.mark_bot(user_agent, false);
         draft
     }
@@ -85,6 +94,11 @@ impl<'a> Draft<'a> {
             return;
         }
         self.device = Device::Bot;
+        if let (true, Some((name, version))) = (self.browser_version.is_empty(), found)
+            && self.browser.eq_ignore_ascii_case(name)
+        {
+            self.browser_version = version.into();
+        }
         // woothee's name of a crawler is the common one; for all others it names the browser that they pretend to be.
         if !known_crawler || self.browser.is_empty() {
             let (name, version) = found.unwrap_or_default();
@@ -114,12 +128,29 @@ fn system<'a>(read: &WootheeResult<'a>, user_agent: &'a str) -> (Cow<'a, str>, C
         UNKNOWN => Cow::Borrowed(""),
         _ => read.os_version.clone(),
     };
-    if let Some(television) = television_system(user_agent) {
-        return television;
+    if let Some((os, version)) = systems::system(user_agent) {
+        return (os.into(), version.into());
+    }
+    if let Some(version) = systems::xbox(user_agent) {
+        return ("Xbox".into(), version.into());
+    }
+    if systems::is_ipad_as_mac(user_agent) {
+        return ("iOS".into(), "".into());
+    }
+    if let Some(version) = systems::apple_version(user_agent, "iPhone OS ") {
+        return ("iOS".into(), version.into());
     }
     match known(read.os) {
+        "Mac OSX" if version.is_empty() => {
+            let newer = systems::apple_version(user_agent, "Mac OS X ");
+            ("macOS".into(), newer.unwrap_or_default().into())
+        }
         "Mac OSX" => ("macOS".into(), version),
-        "iPhone" | "iPad" | "iPod" | "iOS" => ("iOS".into(), version),
+        "Mac OS Classic" => ("macOS".into(), version),
+        "iPhone" | "iPad" | "iPod" | "iOS" => {
+            let newer = systems::apple_version(user_agent, "CPU OS ").filter(|_| version.is_empty());
+            ("iOS".into(), newer.map_or(version, Cow::Owned))
+        }
         "Windows Phone OS" => ("Windows Phone".into(), version),
         "Windows UNKNOWN Ver" => ("Windows".into(), "".into()),
         // The processor stands before the version.
@@ -136,29 +167,27 @@ fn system<'a>(read: &WootheeResult<'a>, user_agent: &'a str) -> (Cow<'a, str>, C
     }
 }
 
-fn television_system(user_agent: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
-    if !products::is_television(user_agent) {
-        return None;
-    }
-    if let Some((_, after)) = user_agent.split_once("Tizen ") {
-        return Some(("Tizen".into(), products::leading_version(after).into()));
-    }
-    (user_agent.contains("Web0S") || user_agent.contains("webOS")).then_some(("webOS".into(), "".into()))
-}
-
-fn device(read: &WootheeResult<'_>, os: &str, user_agent: &str) -> Device {
-    if products::is_television(user_agent) || read.category == "appliance" {
+fn device(category: &str, os: &str, user_agent: &str) -> Device {
+    let is_mobile = || user_agent.contains("Mobile") || user_agent.contains("(Phone;");
+    if products::is_television(user_agent) || category == "appliance" {
         return Device::Appliance;
     }
     match os {
-        "iOS" if user_agent.contains("iPad") => Device::Tablet,
+        "iOS" if user_agent.contains("iPad") || systems::is_ipad_as_mac(user_agent) => Device::Tablet,
         // The system's own HTTP client, which does not tell a telephone from a tablet.
         "Android" if user_agent.starts_with("Dalvik/") => Device::Unknown,
-        "Android" if !user_agent.contains("Mobile") => Device::Tablet,
-        "Firefox OS" if user_agent.contains("Tablet") => Device::Tablet,
-        "iOS" | "Android" | "Firefox OS" | "Windows Phone" | "BlackBerry" => Device::Mobile,
+        "Android" | "HarmonyOS" | "webOS" | "BlackBerry" | "Firefox OS" if products::is_tablet(user_agent) => {
+            Device::Tablet
+        }
+        "Android" if !user_agent.contains("Mobi") => Device::Tablet,
+        "iOS" | "Android" | "Firefox OS" | "Windows Phone" | "BlackBerry" | "Bada" | "Symbian" | "Series40"
+        | "Windows Mobile" | "KaiOS" | "MeeGo" => Device::Mobile,
+        "HarmonyOS" | "Tizen" | "Sailfish" | "Maemo" | "webOS" if is_mobile() => Device::Mobile,
+        // Kindles and others that ask for the desktop's page.
+        "Linux" | "macOS" if user_agent.contains("Silk/") || user_agent.contains("Kobo ") => Device::Tablet,
         "Windows" | "macOS" | "Linux" | "ChromeOS" | "BSD" => Device::Desktop,
-        _ => match read.category {
+        "FreeBSD" | "OpenBSD" | "NetBSD" | "DragonFly" | "Solaris" | "Haiku" => Device::Desktop,
+        _ => match category {
             "pc" => Device::Desktop,
             "smartphone" | "mobilephone" => Device::Mobile,
             _ => Device::Unknown,

@@ -5,9 +5,11 @@
 //! tell: Safari on an iPad in its default desktop mode is a Mac by all that it sends, macOS is frozen at 10.15.7 and Windows at 10
 //! unless a client hint says more, and a television or a console has no device type of its own downstream, so it has none here.
 
+mod browsers;
 mod header;
 mod hints;
 mod products;
+mod systems;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -51,7 +51,7 @@ const TOOLS: [&str; 20] = [
 ];
 
 /// Parts of a browser-like header that only programs send, lower case.
-const DRIVEN: [&str; 8] = [
+const DRIVEN: [&str; 20] = [
     "headlesschrome",
     "chrome-lighthouse",
     "phantomjs",
@@ -60,41 +60,44 @@ const DRIVEN: [&str; 8] = [
     "mediapartners-google",
     "facebookexternalhit",
     "bingpreview",
+    "slimerjs",
+    "ia_archiver",
+    "facebookcatalog",
+    "google-agent",
+    "googleagent-mariner",
+    "googleimageproxy",
+    "playstore-google",
+    "chatgpt-user",
+    "perplexity-user",
+    "claude-user",
+    "slack-imgproxy",
+    "checkly",
 ];
 
-/// Browsers and in-app browsers that woothee takes for another one or for a web view, with the name that they are known by. The
-/// version follows the token.
-const BROWSERS: [(&str, &str); 26] = [
-    ("FBAV/", "Facebook"),
-    ("Instagram ", "Instagram"),
-    ("MicroMessenger/", "WeChat"),
-    ("musical_ly_", "TikTok"),
-    ("trill_", "TikTok"),
-    ("BytedanceWebview/", "TikTok"),
-    ("Snapchat/", "Snapchat"),
-    ("[Pinterest/", "Pinterest"),
-    ("[LinkedInApp]/", "LinkedIn"),
-    ("Line/", "LINE"),
-    ("OPT/", "Opera"),
-    ("OPiOS/", "Opera"),
-    ("OPX/", "Opera"),
-    ("MiuiBrowser/", "MIUI Browser"),
-    ("HuaweiBrowser/", "Huawei Browser"),
-    ("HeyTapBrowser/", "HeyTap Browser"),
-    ("VivoBrowser/", "Vivo Browser"),
-    ("UCBrowser/", "UC Browser"),
-    ("QQBrowser/", "QQ Browser"),
-    ("Silk/", "Silk"),
-    ("Whale/", "Whale"),
-    ("DuckDuckGo/", "DuckDuckGo"),
-    ("Ddg/", "DuckDuckGo"),
-    ("Focus/", "Firefox Focus"),
-    ("Brave/", "Brave"),
-    ("YaBrowser/", "Yandex Browser"),
+/// How names of programs end that act without a person, lower case.
+const ENDINGS: [&str; 18] = [
+    "bot",
+    "bots",
+    "crawler",
+    "spider",
+    "fetcher",
+    "scanner",
+    "scraper",
+    "checker",
+    "monitor",
+    "validator",
+    "inspector",
+    "resolver",
+    "archiver",
+    "indexer",
+    "externalagent",
+    "externalads",
+    "healthchecks",
+    "webhooks",
 ];
 
 /// Parts of a television's header.
-const TELEVISIONS: [&str; 14] = [
+const TELEVISIONS: [&str; 22] = [
     "SMART-TV",
     "SmartTV",
     "Smart TV",
@@ -109,6 +112,35 @@ const TELEVISIONS: [&str; 14] = [
     "CrKey",
     "; AFT",
     "Roku/",
+    "NetCast",
+    "NETTV",
+    "VIERA",
+    "MiTV",
+    "MIBOX",
+    "AQUOS-TV",
+    "OUYA Console",
+    "NintendoBrowser",
+];
+
+/// Models of tablets whose browsers call themselves mobile: parts of their headers.
+const TABLETS: [&str; 17] = [
+    "iPad",
+    "Tablet",
+    "Nexus 7",
+    "Nexus 9",
+    "Nexus 10",
+    "Lenovo TB-",
+    "; TB3",
+    "-W09",
+    "-W19",
+    "SM-T",
+    "SM-X",
+    "; KF",
+    "Silk/",
+    "Kobo ",
+    "Kindle",
+    "PlayBook",
+    "TouchPad",
 ];
 
 /// Whether the header is that of a client library: it says nothing of the device.
@@ -128,27 +160,35 @@ pub(super) fn bot(user_agent: &str) -> Option<(&str, &str)> {
     if let Some(product) = named {
         return Some(name_and_version(product));
     }
-    // `bot` in an address that the header gives for questions, and nowhere else: a program without a name.
-    user_agent
-        .split_ascii_whitespace()
-        .any(|word| word.contains("://") && word.split(|c: char| !c.is_ascii_alphanumeric()).any(ends_like_a_bot))
-        .then_some(("", ""))
+    // Browsers give no address for questions.
+    let (before, _) = user_agent.split_once("http")?;
+    let has_address =
+        user_agent[before.len()..].starts_with("http://") || user_agent[before.len()..].starts_with("https://");
+    has_address.then(|| strangers_name(user_agent))
 }
 
-/// A browser that woothee takes for another one: its name and version.
-pub(super) fn browser(user_agent: &str) -> Option<(&'static str, &str)> {
-    BROWSERS.iter().find_map(|(token, name)| {
-        let at = user_agent.find(token)?;
-        // Not the end of another word: `Line/` is not `Online/`.
-        let is_a_word = !user_agent[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
-        let version = leading_version(&user_agent[at + token.len()..]);
-        is_a_word.then_some((*name, version))
-    })
+/// How a program calls itself: `Name/1.0 (+https://…)` or `Mozilla/5.0 (compatible; Name/1.0; +https://…)`.
+fn strangers_name(user_agent: &str) -> (&str, &str) {
+    let mut names = products(user_agent).filter(|product| product.starts_with(|c: char| c.is_ascii_alphabetic()));
+    let own = match user_agent.split_once("compatible;") {
+        Some((_, after)) => after
+            .split([';', ')', ' '])
+            .find(|word| !word.is_empty() && !word.contains("://")),
+        None => names.next().filter(|_| !is_browser_like(user_agent)),
+    };
+    own.filter(|name| !name.starts_with('+'))
+        .map(name_and_version)
+        .unwrap_or_default()
 }
 
 /// Whether the header is a television's.
 pub(super) fn is_television(user_agent: &str) -> bool {
     TELEVISIONS.iter().any(|part| user_agent.contains(part))
+}
+
+/// Whether the header names a tablet.
+pub(super) fn is_tablet(user_agent: &str) -> bool {
+    TABLETS.iter().any(|part| user_agent.contains(part))
 }
 
 /// The digits and dots that a text begins with.
@@ -183,10 +223,7 @@ fn is_bots_name(name: &str) -> bool {
 
 fn ends_like_a_bot(word: &str) -> bool {
     // Cubot makes telephones.
-    !word.eq_ignore_ascii_case("cubot")
-        && ["bot", "bots", "crawler", "spider"]
-            .iter()
-            .any(|ending| ends_with(word, ending))
+    !word.eq_ignore_ascii_case("cubot") && ENDINGS.iter().any(|ending| ends_with(word, ending))
 }
 
 fn begins_with(text: &str, beginning: &str) -> bool {
