@@ -81,8 +81,8 @@ pub struct ConsumerSettings {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TransactionSettings {
-    /// Staged batches that one transaction takes at the most.
-    pub max_batches: u32,
+    /// Events that one transaction takes at the most; the batch that reaches it is the last.
+    pub max_events: u32,
     /// Bytes of staged batches that one transaction takes at the most.
     #[serde(deserialize_with = "crate::forms::size")]
     pub max_bytes: ByteSize,
@@ -287,7 +287,7 @@ impl Default for ConsumerSettings {
 impl Default for TransactionSettings {
     fn default() -> Self {
         Self {
-            max_batches: 2_000,
+            max_events: 5_000,
             max_bytes: ByteSize::mib(16),
             max_wait: Duration::from_millis(200),
             timeout: Duration::from_secs(10),
@@ -299,7 +299,7 @@ impl Default for DedupeSettings {
     fn default() -> Self {
         Self {
             window: Duration::from_secs(300),
-            max_entries: 2_000_000,
+            max_entries: 250_000,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, TryStreamExt, stream};
 use gosight_eventlog::{Assigned, Lane, LaneError, LaneOptions, LogError, LogRecord, NewRecord, PollLimit, Polled};
 use gosight_lifecycle::{Latch, Shutdown};
+use gosight_schemas::event_count;
 
 use crate::EnricherParts;
 use crate::breaker::Breaker;
@@ -27,6 +28,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_secs(2);
 /// A lane that has been given no partition for so long is ready all the same: there are more lanes than partitions.
 const READY_WITHOUT_PARTITIONS: Duration = Duration::from_secs(5);
+
+/// A lane that reads windows gives a sign of life after each such time: often enough for any session timeout.
+const STAY_EVERY: Duration = Duration::from_millis(300);
 
 /// A lane at work.
 pub(crate) struct LaneTask {
@@ -97,6 +101,7 @@ impl LaneTask {
         };
         let lane = parts.log.lane(options).await?;
         let max_entries = usize::try_from(settings.dedupe.max_entries).unwrap_or(usize::MAX);
+        let events = usize::try_from(settings.transaction.max_events).unwrap_or(usize::MAX);
         Ok(Self {
             assets: Arc::clone(&parts.assets),
             live_geo: Arc::clone(live_geo),
@@ -104,8 +109,10 @@ impl LaneTask {
             partitions: Partitions::new(settings.dedupe.window, max_entries),
             positions,
             limit: PollLimit {
-                max_records: usize::try_from(settings.transaction.max_batches).unwrap_or(usize::MAX),
+                max_records: events,
                 max_bytes: usize::try_from(settings.transaction.max_bytes.as_u64()).unwrap_or(usize::MAX),
+                max_weight: events,
+                weight: events_of,
                 max_wait: settings.transaction.max_wait,
             },
             breaker: Breaker::new(Instant::now()),
@@ -167,16 +174,25 @@ impl LaneTask {
         if !polled.revoked.is_empty() {
             self.positions.set(self.partitions.committed());
         }
-        let (parts, template) = (&self.parts, &self.partitions);
         let started = Instant::now();
-        let primed: Vec<_> = stream::iter(polled.assigned.iter().copied())
-            .map(|assigned| async move {
-                let window = primed_window(parts, assigned, template).await?;
-                Ok::<_, LaneFailure>((assigned, window))
-            })
-            .buffer_unordered(PRIMED_AT_ONCE)
-            .try_collect()
-            .await?;
+        // A long window takes minutes to read, and a member that does not poll for so long loses what it was given.
+        let primed = {
+            let (parts, template) = (&self.parts, &self.partitions);
+            let priming = stream::iter(polled.assigned.iter().copied())
+                .map(|assigned| async move {
+                    let window = primed_window(parts, assigned, template).await?;
+                    Ok::<_, LaneFailure>((assigned, window))
+                })
+                .buffer_unordered(PRIMED_AT_ONCE)
+                .try_collect::<Vec<_>>();
+            let mut priming = std::pin::pin!(priming);
+            loop {
+                tokio::select! {
+                    primed = &mut priming => break primed?,
+                    () = tokio::time::sleep(STAY_EVERY) => self.lane.stay().await?,
+                }
+            }
+        };
         for (Assigned { partition, next_offset }, window) in primed {
             let (ids, primed_in) = (window.len(), started.elapsed());
             tracing::info!(partition, next_offset, ids, ?primed_in, "partition assigned");
@@ -323,6 +339,11 @@ impl LaneTask {
         ));
         Ok(())
     }
+}
+
+/// How many events a staged record holds; a record that can't be read becomes one reject.
+fn events_of(record: &LogRecord) -> usize {
+    event_count(&record.value).map_or(1, |events| events.max(1) as usize)
 }
 
 fn process(

@@ -14,6 +14,8 @@ mod progress;
 pub mod redrive;
 mod rerun;
 mod service;
+#[doc(hidden)]
+pub mod steps;
 mod topic_limits;
 mod window;
 

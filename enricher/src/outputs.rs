@@ -90,6 +90,8 @@ pub(crate) fn outputs_of(
     let project_key = Bytes::copy_from_slice(processed.project_id.as_bytes());
     let batch_id = Bytes::copy_from_slice(processed.batch_id.as_bytes());
     let made_with = MadeWith::of(assets);
+    let mut origins = Origins::of(&processed.outcomes);
+    outputs.reserve(processed.outcomes.len());
     counts.batch(processed.received_at);
     counts.trace(&processed);
     counts.faults_of(&processed.outcomes);
@@ -105,10 +107,7 @@ pub(crate) fn outputs_of(
                     topic: Arc::clone(&topics.raw),
                     key: processed.session_key.clone(),
                     value: event.value,
-                    headers: made_with.after([
-                        origin_header(&event.origin),
-                        Header::new(headers::BATCH_ID, batch_id.clone()),
-                    ]),
+                    headers: made_with.after([origins.header(), Header::new(headers::BATCH_ID, batch_id.clone())]),
                 });
             }
             Outcome::Reject(reject) => {
@@ -119,7 +118,7 @@ pub(crate) fn outputs_of(
                     key: project_key.clone(),
                     value: reject.value,
                     headers: made_with.after([
-                        origin_header(&reject.origin),
+                        origins.header(),
                         Header::new(headers::BATCH_ID, batch_id.clone()),
                         Header::new(headers::CODE, reject.code.as_str()),
                         Header::new(headers::PROJECT_ID, project_key.clone()),
@@ -127,7 +126,10 @@ pub(crate) fn outputs_of(
                     ]),
                 });
             }
-            Outcome::Duplicate(_) => counts.duplicates += 1,
+            Outcome::Duplicate(_) => {
+                origins.skip();
+                counts.duplicates += 1;
+            }
         }
     }
 }
@@ -160,6 +162,49 @@ impl MadeWith {
 
 pub(crate) fn origin_header(origin: &Origin) -> Header {
     Header::new(headers::ORIGIN, origin.to_string())
+}
+
+/// The texts of one record's origins, which differ in their last number only, in one buffer.
+struct Origins {
+    texts: Bytes,
+    ends: std::vec::IntoIter<usize>,
+    start: usize,
+}
+
+impl Origins {
+    fn of(outcomes: &[Outcome]) -> Self {
+        let Some(first) = outcomes.first().map(Outcome::origin) else {
+            return Self {
+                texts: Bytes::new(),
+                ends: Vec::new().into_iter(),
+                start: 0,
+            };
+        };
+        let record = format!("{}:{}:{}:", first.topic, first.partition, first.offset);
+        let mut texts = Vec::with_capacity(outcomes.len() * (record.len() + 4));
+        let mut ends = Vec::with_capacity(outcomes.len());
+        for outcome in outcomes {
+            texts.extend_from_slice(record.as_bytes());
+            texts.extend_from_slice(itoa::Buffer::new().format(outcome.origin().index).as_bytes());
+            ends.push(texts.len());
+        }
+        Self {
+            texts: texts.into(),
+            ends: ends.into_iter(),
+            start: 0,
+        }
+    }
+
+    /// Of the next outcome.
+    fn header(&mut self) -> Header {
+        let start = self.start;
+        self.skip();
+        Header::new(headers::ORIGIN, self.texts.slice(start..self.start))
+    }
+
+    fn skip(&mut self) {
+        self.start = self.ends.next().unwrap_or(self.start);
+    }
 }
 
 impl Counts {

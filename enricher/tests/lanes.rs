@@ -325,7 +325,7 @@ async fn a_record_that_no_edge_wrote_becomes_a_reject_and_the_rest_goes_on() {
 async fn a_flood_of_faults_of_ours_is_held_back_and_shown() {
     let pipeline = Pipeline::new().await;
     let mut settings = settings();
-    settings.transaction.max_batches = 2000;
+    settings.transaction.max_events = 2000;
     pipeline.stage("s", &[click(1)]).await;
     for _ in 0..200 {
         pipeline.stage_bytes("s", &b"\xC3\x01another\0"[..]).await;

@@ -28,6 +28,10 @@ pub struct PollLimit {
     pub max_records: usize,
     /// Bytes of keys, values and headers at the most; one record is always taken, however large.
     pub max_bytes: usize,
+    /// What `weight` counts in the records, at the most; the record that reaches it is the last one.
+    pub max_weight: usize,
+    /// How much a record counts for: its caller's measure of work.
+    pub weight: fn(&LogRecord) -> usize,
     /// How long to wait for the first record. What is there already is gathered without waiting.
     pub max_wait: Duration,
 }
@@ -65,6 +69,10 @@ pub trait Lane: Send {
     /// [`LaneError::OutputTooLarge`] nothing happened either, and what was polled can be committed with other outputs, or rewound.
     /// Readers see what was committed a moment later.
     async fn commit(&mut self, outputs: Vec<NewRecord>) -> Result<(), LaneError>;
+
+    /// Tells the group that this lane is alive, while its caller is busy for long between a poll that brought a change of the assignment
+    /// and the next poll. Hands nothing out.
+    async fn stay(&mut self) -> Result<(), LaneError>;
 
     /// Gives back what was polled and not committed: the next poll starts at the committed positions again.
     async fn rewind(&mut self) -> Result<(), LaneError>;

@@ -4,7 +4,9 @@
 
 mod additions;
 mod enriched_event;
+mod event_count;
 pub mod headers;
+pub mod json;
 pub mod ledger;
 mod origin;
 mod raw_batch;
@@ -16,6 +18,8 @@ pub mod topics;
 
 pub use additions::{Campaign, Geo, Referrer};
 pub use enriched_event::{EnrichedEvent, Page, Properties};
+pub use event_count::event_count;
+pub use json::RawJson;
 pub use origin::{NotAnOrigin, Origin};
 pub use raw_batch::{BodyFormat, PrivacyRules, RawBatch, Transport};
 pub use reject::{KnownPlace, OriginalEvent, Problem, Reject, RejectContext, Stage};

@@ -84,6 +84,12 @@ pub fn encode_raw_batch(batch: &RawBatch) -> Result<Vec<u8>, EncodeError> {
     Ok(record)
 }
 
+/// The body of a staging record of version 1; `None` of anything else.
+pub(crate) fn body_of_v1(record: &[u8]) -> Option<&[u8]> {
+    let known = KNOWN_V1.as_ref().ok()?;
+    record.strip_prefix(&MARKER)?.strip_prefix(&known.fingerprint)
+}
+
 /// Decodes a record of the staging topic, of any version that was ever written.
 ///
 /// # Errors

@@ -18,6 +18,9 @@ use gosight_eventlog::kafka::KafkaLog;
 use gosight_eventlog::{EventLog, Lane, LaneOptions, LogRecord, NewRecord, PollLimit};
 use tokio::task::JoinSet;
 
+/// Of one transaction: as many as it is fastest with, whatever the enricher's settings are.
+const MAX_RECORDS: usize = 2_000;
+
 #[tokio::main]
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -46,8 +49,10 @@ async fn main() {
             transaction_timeout: settings.transaction.timeout,
         };
         let limit = PollLimit {
-            max_records: usize::try_from(settings.transaction.max_batches).expect("few"),
+            max_records: MAX_RECORDS,
             max_bytes: usize::try_from(settings.transaction.max_bytes.as_u64()).expect("few"),
+            max_weight: usize::MAX,
+            weight: |_| 0,
             max_wait: settings.transaction.max_wait,
         };
         let lane = log.lane(options).await.expect("a lane opens");

@@ -72,7 +72,7 @@ fn consumer(consumer: &ConsumerSettings, findings: &mut Findings) {
 }
 
 fn transaction(transaction: &TransactionSettings, findings: &mut Findings) {
-    findings.within(&[("transaction.max_batches", transaction.max_batches.into(), 1..=1_000_000)]);
+    findings.within(&[("transaction.max_events", transaction.max_events.into(), 1..=1_000_000)]);
     findings.not_empty(&[("transaction.max_bytes", transaction.max_bytes)]);
     findings.lasting(&[
         (

@@ -3,16 +3,16 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use gosight_schemas::{Page, Properties};
+use gosight_schemas::{Page, Properties, RawJson};
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::catalogue::EventType;
 use super::clock::OriginalTime;
+use super::json::Element;
 
 /// An event as it stands in the body.
 pub(super) enum Encoded<'a> {
-    Json(&'a RawValue),
+    Json(Element<'a>),
     Protobuf(Bytes),
 }
 
@@ -20,7 +20,7 @@ impl Encoded<'_> {
     /// The client's own bytes.
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
-            Self::Json(json) => json.get().as_bytes(),
+            Self::Json(element) => element.value.get().as_bytes(),
             Self::Protobuf(bytes) => bytes,
         }
     }
@@ -54,7 +54,7 @@ pub(super) struct Event<'a> {
     /// Fields of `page` that stood at the event's top level.
     pub(super) page_at_top: Vec<&'static str>,
     /// An object.
-    pub(super) payload: Option<Cow<'a, RawValue>>,
+    pub(super) payload: Option<RawJson<'a>>,
     /// The payload tells of an input, whatever the type says.
     pub(super) is_input: bool,
     /// What was typed into a password field was removed.
@@ -67,7 +67,7 @@ pub(super) struct Event<'a> {
 pub(super) struct BatchFacts<'a> {
     pub(super) device: Device<'a>,
     /// The device as it came, in JSON form; absent also where it is too large for a reject.
-    pub(super) device_json: Option<Cow<'a, RawValue>>,
+    pub(super) device_json: Option<RawJson<'a>>,
     pub(super) timezone: Option<Cow<'a, str>>,
     pub(super) language: Option<Cow<'a, str>>,
     pub(super) properties: Properties<'a>,

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
+use std::sync::LazyLock;
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -16,22 +18,35 @@ pub(super) struct EventId<'a> {
     pub(super) original: Option<Cow<'a, str>>,
 }
 
+/// Of this process: nobody can send ids whose keys fall together. Keys never leave the process, and which events are duplicates does
+/// not depend on it.
+static SECRETS: LazyLock<[RandomState; 2]> = LazyLock::new(|| [RandomState::new(), RandomState::new()]);
+
 /// What the window remembers of a project's events: another project that sends the same id must not suppress them (invariant 6).
 pub(super) struct DedupeKeys {
-    project: Uuid,
+    /// Both have read the project.
+    halves: [DefaultHasher; 2],
 }
 
 impl DedupeKeys {
     /// For events of that project.
     pub(super) fn of(project_id: &str) -> Self {
-        Self {
-            project: Uuid::new_v5(&NAMESPACE, project_id.as_bytes()),
-        }
+        let halves = SECRETS.each_ref().map(|secret| {
+            let mut half = secret.build_hasher();
+            half.write(project_id.as_bytes());
+            half
+        });
+        Self { halves }
     }
 
-    /// The key of an event: UUIDv5 of (project, id).
+    /// The key of an event: 128 bits of keyed hashes (SipHash) of (project, id).
     pub(super) fn key(&self, event_id: Uuid) -> Uuid {
-        Uuid::new_v5(&self.project, event_id.as_bytes())
+        let [high, low] = self.halves.each_ref().map(|half| {
+            let mut half = half.clone();
+            half.write(event_id.as_bytes());
+            half.finish()
+        });
+        Uuid::from_u64_pair(high, low)
     }
 }
 

@@ -6,11 +6,11 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use gosight_proto::Event as ProtobufEvent;
 use gosight_proto::event::Payload;
+use gosight_schemas::RawJson;
 use prost::Message;
-use serde_json::value::RawValue;
 
 use super::event::{Encoded, Event, TypeName};
-use super::json::{self, Field, Kind};
+use super::json::{self, Element, Field, Raw, Seen};
 
 /// The field that holds what was typed.
 const VALUE: &str = "value";
@@ -26,8 +26,8 @@ const SECRET_AUTOCOMPLETE: [&str; 5] = [
 ];
 
 /// An object without the value of its password-like input; `None` where there is nothing to remove.
-fn masked(object: &RawValue) -> Option<Box<RawValue>> {
-    let fields = fields(object)?;
+fn masked(object: Raw<'_>) -> Option<String> {
+    let fields = json::fields(object)?;
     if !holds_value(&fields) || !is_secret(fields.iter().map(|field| (&*field.name, field.value))) {
         return None;
     }
@@ -35,27 +35,31 @@ fn masked(object: &RawValue) -> Option<Box<RawValue>> {
 }
 
 /// An event as it came, without the values of password-like inputs, be they in its payload or beside it.
-fn masked_event(event: &RawValue) -> Option<Box<RawValue>> {
+fn masked_event(event: Raw<'_>) -> Option<String> {
     let beside = masked(event);
-    let event = beside.as_deref().unwrap_or(event);
+    let event = beside.as_deref().map_or(event, Raw::new);
     let mut text = Cow::Borrowed(event.get());
     // From the back, so that the places of those before stay.
-    for field in fields(event)?.iter().rev().filter(|field| field.name == "payload") {
+    for field in json::fields(event)?
+        .iter()
+        .rev()
+        .filter(|field| field.name == "payload")
+    {
         if let Some(payload) = masked(field.value) {
             let from = offset(event.get(), field.value);
             let after = from + field.value.get().len();
-            text.to_mut().replace_range(from..after, payload.get());
+            text.to_mut().replace_range(from..after, &payload);
         }
     }
     match text {
         Cow::Borrowed(_) => beside,
-        Cow::Owned(text) => RawValue::from_string(text).ok(),
+        Cow::Owned(text) => Some(text),
     }
 }
 
 /// An event's bytes without what was typed into a password field.
 pub(super) enum MaskedBytes {
-    Json(Box<RawValue>),
+    Json(String),
     Protobuf(Bytes),
 }
 
@@ -63,14 +67,17 @@ impl MaskedBytes {
     /// Of that event; `None` where there is nothing to remove, or the event can't be read.
     pub(super) fn of(encoded: &Encoded<'_>) -> Option<Self> {
         match encoded {
-            Encoded::Json(event) => masked_event(event).map(Self::Json),
+            Encoded::Json(event) => masked_event(event.value).map(Self::Json),
             Encoded::Protobuf(bytes) => masked_message(bytes).map(Self::Protobuf),
         }
     }
 
     pub(super) fn as_encoded(&self) -> Encoded<'_> {
         match self {
-            Self::Json(event) => Encoded::Json(event),
+            Self::Json(event) => Encoded::Json(Element {
+                value: Raw::new(event),
+                seen: Seen::ANYTHING,
+            }),
             Self::Protobuf(bytes) => Encoded::Protobuf(bytes.clone()),
         }
     }
@@ -85,11 +92,15 @@ pub(super) fn mask(event: &mut Event<'_>) {
     if !is_input {
         return;
     }
-    if let Some(payload) = event.payload.as_deref().and_then(masked) {
-        event.payload = Some(Cow::Owned(payload));
+    let payload = event.payload.as_ref().map(|payload| Raw::new(payload.get()));
+    if let Some(payload) = payload.and_then(masked) {
+        event.payload = Some(RawJson::owned(payload));
         event.is_masked = true;
     }
-    let beside = event.properties.iter().map(|(name, value)| (&**name, &**value));
+    let beside = event
+        .properties
+        .iter()
+        .map(|(name, value)| (&**name, Raw::new(value.get())));
     if event.properties.contains_key(VALUE) && is_secret(beside) {
         event.properties.remove(VALUE);
         event.is_masked = true;
@@ -115,19 +126,12 @@ fn masked_message(bytes: &Bytes) -> Option<Bytes> {
     Some(event.encode_to_vec().into())
 }
 
-fn fields(object: &RawValue) -> Option<Vec<Field<'_>>> {
-    // What strict readers refuse is kept as it came, and never leaves as an event.
-    (json::kind(object) == Kind::Object)
-        .then(|| json::fields(object.get()).ok())
-        .flatten()
-}
-
 fn holds_value(fields: &[Field<'_>]) -> bool {
     let mut values = fields.iter().filter(|field| field.name == VALUE);
     values.any(|field| !matches!(field.value.get(), "null" | "\"\""))
 }
 
-fn is_secret<'f>(mut fields: impl Iterator<Item = (&'f str, &'f RawValue)>) -> bool {
+fn is_secret<'f>(mut fields: impl Iterator<Item = (&'f str, Raw<'f>)>) -> bool {
     fields.any(|(name, value)| match name {
         "input_type" => is_text(value, is_secret_type),
         "target" => is_secret_target(value),
@@ -135,11 +139,11 @@ fn is_secret<'f>(mut fields: impl Iterator<Item = (&'f str, &'f RawValue)>) -> b
     })
 }
 
-fn is_secret_target(target: &RawValue) -> bool {
-    let attributes = fields(target).unwrap_or_default().into_iter();
+fn is_secret_target(target: Raw<'_>) -> bool {
+    let attributes = json::fields(target).unwrap_or_default().into_iter();
     let mut attributes = attributes.filter(|field| field.name == "attributes");
     attributes.any(|field| {
-        let attributes = fields(field.value).unwrap_or_default();
+        let attributes = json::fields(field.value).unwrap_or_default();
         attributes.iter().any(|attribute| match &*attribute.name {
             "type" => is_text(attribute.value, is_secret_type),
             "autocomplete" => is_text(attribute.value, is_secret_autocomplete),
@@ -148,7 +152,7 @@ fn is_secret_target(target: &RawValue) -> bool {
     })
 }
 
-fn is_text(value: &RawValue, holds: fn(&str) -> bool) -> bool {
+fn is_text(value: Raw<'_>, holds: fn(&str) -> bool) -> bool {
     json::text(value).is_some_and(|text| holds(&text))
 }
 
@@ -167,7 +171,7 @@ fn is_secret_autocomplete(words: &str) -> bool {
 }
 
 /// The object without the fields of that name; every other byte stays.
-fn without(object: &str, fields: &[Field<'_>], name: &str) -> Option<Box<RawValue>> {
+fn without(object: &str, fields: &[Field<'_>], name: &str) -> Option<String> {
     let mut text = String::with_capacity(object.len());
     text.push('{');
     let mut end = object.find('{')? + 1;
@@ -188,27 +192,17 @@ fn without(object: &str, fields: &[Field<'_>], name: &str) -> Option<Box<RawValu
         text.push_str(object.get(start..end)?);
     }
     text.push_str(object.get(end..)?);
-    RawValue::from_string(text).ok()
+    Some(text)
 }
 
 /// Where a part of `whole` stands in it.
-fn offset(whole: &str, part: &RawValue) -> usize {
+fn offset(whole: &str, part: Raw<'_>) -> usize {
     part.get().as_ptr().addr() - whole.as_ptr().addr()
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::value::RawValue;
-
-    use super::{masked, masked_event};
-
-    fn raw(json: &str) -> Box<RawValue> {
-        RawValue::from_string(json.to_owned()).unwrap()
-    }
-
-    fn text(masked: Option<Box<RawValue>>) -> Option<String> {
-        masked.map(|masked| masked.get().to_owned())
-    }
+    use super::{Raw, masked, masked_event};
 
     #[test]
     fn a_value_goes_and_every_other_byte_stays() {
@@ -238,7 +232,7 @@ mod tests {
                 r#"{"input_type":"text","target":{"attributes":{"autocomplete":"billing cc-number"}}}"#,
             ),
         ] {
-            assert_eq!(text(masked(&raw(payload))).as_deref(), Some(expected), "{payload}");
+            assert_eq!(masked(Raw::new(payload)).as_deref(), Some(expected), "{payload}");
         }
         for untouched in [
             r#"{"input_type":"text","value":"x"}"#,
@@ -249,7 +243,7 @@ mod tests {
             r#""password""#,
             "{}",
         ] {
-            assert_eq!(text(masked(&raw(untouched))), None, "{untouched}");
+            assert_eq!(masked(Raw::new(untouched)), None, "{untouched}");
         }
     }
 
@@ -257,13 +251,13 @@ mod tests {
     fn an_event_loses_the_value_of_its_payload_and_beside_it() {
         let event = r#"{ "payload": {"value":"x","input_type":"password"}, "value":"y", "input_type":"password" }"#;
         let expected = r#"{ "payload": {"input_type":"password"}, "input_type":"password" }"#;
-        assert_eq!(text(masked_event(&raw(event))).as_deref(), Some(expected));
+        assert_eq!(masked_event(Raw::new(event)).as_deref(), Some(expected));
         let beside = r#"{"value":"y","input_type":"password","payload":3}"#;
         let expected = r#"{"input_type":"password","payload":3}"#;
-        assert_eq!(text(masked_event(&raw(beside))).as_deref(), Some(expected));
+        assert_eq!(masked_event(Raw::new(beside)).as_deref(), Some(expected));
         let twice = r#"{"payload":{"value":1,"input_type":"password"},"payload":{"value":2,"input_type":"password"}}"#;
         let expected = r#"{"payload":{"input_type":"password"},"payload":{"input_type":"password"}}"#;
-        assert_eq!(text(masked_event(&raw(twice))).as_deref(), Some(expected));
-        assert_eq!(text(masked_event(&raw(r#"{"payload":{"value":1}}"#))), None);
+        assert_eq!(masked_event(Raw::new(twice)).as_deref(), Some(expected));
+        assert_eq!(masked_event(Raw::new(r#"{"payload":{"value":1}}"#)), None);
     }
 }

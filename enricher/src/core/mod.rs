@@ -22,6 +22,8 @@ mod read;
 mod reprocess;
 mod rules;
 mod staged;
+#[doc(hidden)]
+pub mod steps;
 mod user_agents;
 mod validate;
 
@@ -34,7 +36,7 @@ use gosight_eventlog::LogRecord;
 use gosight_schemas::{DecodeError, Origin, RawBatch, RejectCode, Stage, decode_raw_batch, topics};
 use uuid::Uuid;
 
-use encode::{Original, Rejecter, metric_name, raw_value};
+use encode::{ADDED, Original, Rejecter, metric_name, write_raw_value};
 use enrich::Facts;
 use ids::DedupeKeys;
 use read::{ReadBatch, ReadEvent, Refused, ValidEvent};
@@ -104,6 +106,9 @@ fn processed(
     let place = facts.as_ref().ok().map(Facts::place);
     let rejecter = rejecter.with_facts(&read.facts, place);
     let keys = DedupeKeys::of(&batch.project_id);
+    // The values of a batch share one buffer: two allocations for each event would be the dearest part of it.
+    let mut values = Vec::with_capacity(batch.body.len() + read.events.len() * ADDED);
+    let mut ends = Vec::with_capacity(read.events.len());
     let outcome = |(index, event): (u32, ReadEvent<'_>)| {
         let ReadEvent { encoded, result } = event;
         let origin = || Origin {
@@ -125,50 +130,59 @@ fn processed(
             });
         }
         let event_type = metric_name(&valid.event.event_type);
-        let size = encoded.bytes().len();
         let time_change = valid.event.original_time.map(|original| original.change);
         let is_masked = valid.event.is_masked;
         let facts = facts.as_ref().map_err(Refused::clone);
-        match facts.and_then(|facts| enriched(valid, batch, facts, size, &assets.rules)) {
-            Ok(value) => Outcome::Event(EventOutput {
-                origin: origin(),
-                event_id,
-                event_type,
-                value,
-                time_change,
-                is_masked,
-            }),
-            Err(refused) => Outcome::Reject(rejecter.reject(index, refused.of(event_id), original)),
+        let start = values.len();
+        let written = facts.and_then(|facts| enriched(valid, batch, facts, &assets.rules, &mut values));
+        if let Err(refused) = written {
+            values.truncate(start);
+            return Outcome::Reject(rejecter.reject(index, refused.of(event_id), original));
         }
+        ends.push(values.len());
+        Outcome::Event(EventOutput {
+            origin: origin(),
+            event_id,
+            event_type,
+            value: Bytes::new(),
+            time_change,
+            is_masked,
+        })
     };
+    let mut outcomes: Vec<Outcome> = (0..).zip(read.events).map(outcome).collect();
+    let values = Bytes::from(values);
+    let events = outcomes.iter_mut().filter_map(Outcome::event_mut);
+    let mut start = 0;
+    for (event, end) in events.zip(ends) {
+        event.value = values.slice(start..end);
+        start = end;
+    }
     Processed {
         batch_id: batch.batch_id.as_str().into(),
         project_id: batch.project_id.as_str().into(),
         session_key: session_key(record, Some(batch)),
         received_at: batch.received_at,
         traceparent: batch.traceparent.clone(),
-        outcomes: (0..).zip(read.events).map(outcome).collect(),
+        outcomes,
     }
 }
 
-/// The value for the raw topic, or why there can be none.
+/// Appends the value for the raw topic to `values`, or says why there can be none; what was appended then is to be cut off.
 fn enriched<'a>(
     valid: ValidEvent<'a>,
     batch: &'a RawBatch,
     facts: &'a Facts<'a>,
-    size: usize,
     rules: &Rules,
-) -> Result<Bytes, Refused> {
-    let value = guarded(Stage::Enrich, || raw_value(valid, batch, facts, size))?.map_err(|error| {
-        let message = format!("the event could not be written as JSON: {error}");
-        Refused::because(Stage::Publish, RejectCode::InternalError, message)
-    })?;
-    if value.len() <= rules.max_raw_value {
-        return Ok(value);
+    values: &mut Vec<u8>,
+) -> Result<(), Refused> {
+    let start = values.len();
+    guarded(Stage::Enrich, || write_raw_value(valid, batch, facts, values))?;
+    let size = values.len() - start;
+    if size <= rules.max_raw_value {
+        return Ok(());
     }
     let message = format!(
-        "the enriched event has {} bytes; at most {} fit the raw topic: send less in one event",
-        value.len(),
+        "the enriched event has {size} bytes; at most {} fit the raw topic: send less in one event",
         rules.max_raw_value
     );
     Err(Refused::because(Stage::Publish, RejectCode::OutputTooLarge, message))

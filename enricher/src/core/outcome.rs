@@ -80,6 +80,13 @@ pub struct DuplicateOutput {
 }
 
 impl Outcome {
+    pub(super) fn event_mut(&mut self) -> Option<&mut EventOutput> {
+        match self {
+            Self::Event(event) => Some(event),
+            Self::Reject(_) | Self::Duplicate(_) => None,
+        }
+    }
+
     /// Where the event stood on staging.
     pub fn origin(&self) -> &Origin {
         match self {

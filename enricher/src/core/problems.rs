@@ -1,9 +1,8 @@
 //! What is wrong with an event, collected: every problem, not only the first.
 
 use gosight_schemas::{Problem, RejectCode};
-use serde_json::value::RawValue;
 
-use super::json;
+use super::json::{self, Raw};
 
 /// Problems that a reject lists; an event with more has the rest counted.
 const MAX_PROBLEMS: usize = 50;
@@ -49,7 +48,7 @@ impl Problems {
     }
 
     /// A field has the wrong type; `wanted` is for example `a string`.
-    pub(super) fn wrong_type(&mut self, field: impl Into<String>, wanted: &str, found: &RawValue) {
+    pub(super) fn wrong_type(&mut self, field: impl Into<String>, wanted: &str, found: Raw<'_>) {
         let field = field.into();
         let message = format!("{} must be {wanted}, but is {}", name_of(&field), json::shown(found));
         self.add(RejectCode::WrongType, field, message);

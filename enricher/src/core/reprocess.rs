@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use gosight_config::enricher::IpPrivacy;
+use gosight_schemas::RawJson;
 use gosight_schemas::{
     BodyFormat, OriginalEvent, PrivacyRules, Problem, Properties, RawBatch, Reject, RejectCode, RejectContext, Stage,
     Transport, topics,
@@ -22,6 +23,7 @@ use super::enrich::{Facts, Known, public_address};
 use super::event::{BatchFacts, Encoded, TypeName};
 use super::geo::Place;
 use super::ids::IdMaker;
+use super::json::{Element, Raw, Seen};
 use super::outcome::{EventOutput, RejectOutput};
 use super::problems::Problems;
 use super::read::{self, Refused};
@@ -108,7 +110,7 @@ pub fn reprocess(
         session => topics::session_key(&reject.project_id, session),
     };
     let encoded = match patched {
-        Some(json) => Encoded::Json(json),
+        Some(json) => Encoded::Json(element(json)),
         None => kept.as_encoded(),
     };
     let batch_facts = facts_of(&reject.context);
@@ -159,12 +161,13 @@ fn tried(
     let event_type = metric_name(&valid.event.event_type);
     let time_change = valid.event.original_time.map(|original| original.change);
     let is_masked = valid.event.is_masked;
-    let size = encoded.bytes().len();
+    let mut value = Vec::new();
+    enriched(valid, batch, &facts, &assets.rules, &mut value)?;
     Ok(EventOutput {
         origin: reject.origin.clone(),
         event_id,
         event_type,
-        value: enriched(valid, batch, &facts, size, &assets.rules)?,
+        value: value.into(),
         time_change,
         is_masked,
     })
@@ -179,9 +182,16 @@ enum Kept<'a> {
 impl Kept<'_> {
     fn as_encoded(&self) -> Encoded<'_> {
         match self {
-            Self::Json(json) => Encoded::Json(json),
+            Self::Json(json) => Encoded::Json(element(json)),
             Self::Protobuf(bytes) => Encoded::Protobuf(bytes.clone()),
         }
+    }
+}
+
+fn element(json: &RawValue) -> Element<'_> {
+    Element {
+        value: Raw::new(json.get()),
+        seen: Seen::ANYTHING,
     }
 }
 
@@ -251,7 +261,7 @@ fn facts_of(context: &RejectContext) -> BatchFacts<'_> {
     facts.properties = context
         .batch_properties
         .iter()
-        .map(|(name, value)| (Cow::Borrowed(name.as_str()), Cow::Borrowed(&**value)))
+        .map(|(name, value)| (Cow::Borrowed(name.as_str()), RawJson::borrowed(value.get())))
         .collect::<Properties<'_>>();
     facts
 }

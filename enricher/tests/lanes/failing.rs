@@ -77,6 +77,10 @@ impl Lane for FailingLane {
         Err(error)
     }
 
+    async fn stay(&mut self) -> Result<(), LaneError> {
+        self.inner.stay().await
+    }
+
     async fn rewind(&mut self) -> Result<(), LaneError> {
         self.inner.rewind().await
     }

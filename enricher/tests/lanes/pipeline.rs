@@ -236,7 +236,7 @@ pub(crate) fn settings() -> EnricherSettings {
     let mut settings = EnricherSettings::default();
     settings.consumer.instance_id = "test".to_owned();
     settings.consumer.lanes = 2;
-    settings.transaction.max_batches = 7;
+    settings.transaction.max_events = 35;
     settings.transaction.max_wait = Duration::from_millis(50);
     settings
 }

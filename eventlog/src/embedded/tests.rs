@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LIMIT: PollLimit = PollLimit {
     max_records: 1_000,
     max_bytes: 1 << 20,
+    max_weight: usize::MAX,
+    weight: |_| 0,
     max_wait: Duration::ZERO,
 };
 

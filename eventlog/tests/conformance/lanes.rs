@@ -242,6 +242,8 @@ pub(crate) async fn a_poll_keeps_its_limits(bench: Bench) {
     let poll_limit = |max_records, max_bytes| PollLimit {
         max_records,
         max_bytes,
+        max_weight: usize::MAX,
+        weight: |_| 0,
         max_wait: Duration::from_millis(500),
     };
     let records = await_records(&mut lane, poll_limit(6, 1 << 20)).await;
@@ -252,6 +254,20 @@ pub(crate) async fn a_poll_keeps_its_limits(bench: Bench) {
     lane.rewind().await.unwrap();
     let records = await_records(&mut lane, poll_limit(100, 1)).await;
     assert_eq!(records.len(), 1, "one record is always taken");
+    lane.rewind().await.unwrap();
+    let by_weight = |max_weight| PollLimit {
+        max_weight,
+        weight: |record| record.value.len() / 10,
+        ..poll_limit(100, 1 << 20)
+    };
+    let records = await_records(&mut lane, by_weight(201)).await;
+    assert!(records.len() <= 3, "{} records came", records.len());
+    lane.stay().await.unwrap();
+    lane.rewind().await.unwrap();
+    lane.stay().await.unwrap();
+    let records = await_records(&mut lane, by_weight(1)).await;
+    assert_eq!(records.len(), 1, "the record that reaches the limit is the last");
+    assert_eq!(records[0].position.offset, 0, "nothing was lost by staying");
     lane.close().await.unwrap();
 }
 

@@ -12,6 +12,8 @@ pub(crate) fn limit(max_records: usize) -> PollLimit {
     PollLimit {
         max_records,
         max_bytes: 16 << 20,
+        max_weight: usize::MAX,
+        weight: |_| 0,
         max_wait: Duration::from_millis(100),
     }
 }

@@ -3,9 +3,8 @@
 
 use std::borrow::Cow;
 
-use gosight_schemas::Properties;
+use gosight_schemas::{Properties, RawJson};
 use serde_json::json;
-use serde_json::value::{RawValue, to_raw_value};
 
 /// Bytes of all names and values together.
 const MAX_BYTES: usize = 4096;
@@ -25,7 +24,7 @@ pub(super) struct BatchProperties<'a> {
 
 impl<'a> BatchProperties<'a> {
     /// Keeps a field, or counts it.
-    pub(super) fn keep(&mut self, name: Cow<'a, str>, value: Cow<'a, RawValue>) {
+    pub(super) fn keep(&mut self, name: Cow<'a, str>, value: RawJson<'a>) {
         let size = name.len() + value.get().len();
         if self.bytes + size <= MAX_BYTES {
             self.bytes += size;
@@ -40,9 +39,8 @@ impl<'a> BatchProperties<'a> {
     pub(super) fn into_properties(mut self) -> Properties<'a> {
         if self.left_out_fields > 0 {
             let counts = json!({ "fields": self.left_out_fields, "bytes": self.left_out_bytes });
-            if let Ok(value) = to_raw_value(&counts) {
-                self.kept.insert(Cow::Borrowed(LEFT_OUT), Cow::Owned(value));
-            }
+            self.kept
+                .insert(Cow::Borrowed(LEFT_OUT), RawJson::owned(counts.to_string()));
         }
         self.kept
     }
@@ -50,20 +48,20 @@ impl<'a> BatchProperties<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
-    use serde_json::value::to_raw_value;
+    use gosight_schemas::RawJson;
 
     use super::BatchProperties;
 
     #[test]
     fn what_does_not_fit_is_counted() {
         let mut properties = BatchProperties::default();
-        properties.keep("a".into(), Cow::Owned(to_raw_value(&1).unwrap()));
+        properties.keep("a".into(), RawJson::borrowed("1"));
         for name in ["b", "c"] {
-            properties.keep(name.into(), Cow::Owned(to_raw_value(&"x".repeat(5_000)).unwrap()));
+            let value = format!("\"{}\"", "x".repeat(5_000));
+            properties.keep(name.into(), RawJson::owned(value));
         }
-        let kept = serde_json::to_string(&properties.into_properties()).unwrap();
-        assert_eq!(kept, r#"{"a":1,"left_out":{"bytes":10006,"fields":2}}"#);
+        let kept = properties.into_properties();
+        let kept: Vec<(&str, &str)> = kept.iter().map(|(name, value)| (&**name, value.get())).collect();
+        assert_eq!(kept, [("a", "1"), ("left_out", r#"{"bytes":10006,"fields":2}"#)]);
     }
 }

@@ -1,19 +1,17 @@
 //! The `device` of a JSON batch.
 
-use serde_json::value::RawValue;
-
 use super::batch_properties::MAX_TEXT;
 use crate::core::event::{Device, device_kind};
-use crate::core::json::{self, Kind};
+use crate::core::json::{self, Kind, Raw};
 
 /// Reads what is there. False where something was not understood: an unknown field, a wrong type.
-pub(super) fn read<'a>(value: &'a RawValue, device: &mut Device<'a>) -> bool {
+pub(super) fn read<'a>(value: Raw<'a>, device: &mut Device<'a>) -> bool {
     match json::kind(value) {
         Kind::Null => return true,
         Kind::Object => {}
         _ => return false,
     }
-    let Ok(fields) = json::fields(value.get()) else {
+    let Some(fields) = json::fields(value) else {
         return false;
     };
     let mut understood = true;
@@ -23,7 +21,7 @@ pub(super) fn read<'a>(value: &'a RawValue, device: &mut Device<'a>) -> bool {
     understood
 }
 
-fn read_field<'a>(name: &str, value: &'a RawValue, device: &mut Device<'a>) -> bool {
+fn read_field<'a>(name: &str, value: Raw<'a>, device: &mut Device<'a>) -> bool {
     if json::kind(value) == Kind::Null {
         return true;
     }
@@ -45,7 +43,7 @@ fn read_field<'a>(name: &str, value: &'a RawValue, device: &mut Device<'a>) -> b
     understood
 }
 
-fn read_size(name: &str, value: &RawValue, device: &mut Device<'_>) -> bool {
+fn read_size(name: &str, value: Raw<'_>, device: &mut Device<'_>) -> bool {
     let slot = match name {
         "screen_width" => &mut device.screen_width,
         "screen_height" => &mut device.screen_height,

@@ -3,23 +3,22 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use gosight_schemas::{Page, RejectCode};
-use serde_json::value::RawValue;
+use gosight_schemas::{Page, RawJson, RejectCode};
 
 use crate::core::catalogue;
 use crate::core::event::{Event, TypeName};
-use crate::core::json::{self, Field, Kind};
+use crate::core::json::{self, Element, Field, Kind, Raw};
 use crate::core::numbers;
 use crate::core::problems::Problems;
 
 /// Reads an event. `null` means absent everywhere.
-pub(super) fn read<'a>(event: &'a RawValue, problems: &mut Problems) -> Option<Event<'a>> {
+pub(super) fn read<'a>(event: Element<'a>, problems: &mut Problems) -> Option<Event<'a>> {
     let fields = object(event, problems)?;
     let mut read = Event::default();
     let mut known = Known::default();
     for field in fields {
         if let Some(unknown) = known.take(field) {
-            read.properties.insert(unknown.name, Cow::Borrowed(unknown.value));
+            read.properties.insert(unknown.name, unknown.value.into());
         }
     }
     // In this order problems are told.
@@ -36,14 +35,17 @@ pub(super) fn read<'a>(event: &'a RawValue, problems: &mut Problems) -> Option<E
 }
 
 /// The fields of an event that is an object which strict readers accept and which names each field once.
-fn object<'a>(event: &'a RawValue, problems: &mut Problems) -> Option<Vec<Field<'a>>> {
+fn object<'a>(event: Element<'a>, problems: &mut Problems) -> Option<Vec<Field<'a>>> {
+    let Element { value: event, seen } = event;
     let text = event.get();
     if json::kind(event) != Kind::Object {
         let message = format!("an event must be a JSON object, but this is {}", json::shown(event));
         problems.add(RejectCode::NotAnObject, "", message);
         return None;
     }
-    if let Some(offset) = json::lone_surrogate(text) {
+    if seen.escapes
+        && let Some(offset) = json::lone_surrogate(text)
+    {
         let escape = text.get(offset..offset + 6).unwrap_or_default();
         let message = format!(
             "the escape {escape} is half of a surrogate pair: cut texts between characters, not inside of them, before \
@@ -52,7 +54,7 @@ fn object<'a>(event: &'a RawValue, problems: &mut Problems) -> Option<Vec<Field<
         problems.add(RejectCode::InvalidJson, json::pointer_to(text, offset), message);
         return None;
     }
-    if json::too_deep(text) {
+    if seen.depth && json::too_deep(text) {
         let message = format!(
             "the event is nested deeper than {} levels; send it flatter",
             json::MAX_DEPTH
@@ -60,23 +62,22 @@ fn object<'a>(event: &'a RawValue, problems: &mut Problems) -> Option<Vec<Field<
         problems.add(RejectCode::OutOfRange, "", message);
         return None;
     }
-    if let Some(number) = numbers::beyond_double(text) {
+    if seen.wide_number
+        && let Some(number) = numbers::beyond_double(text)
+    {
         problems.out_of_range(
             json::pointer_to(text, number.start),
             "a number that a double can hold",
             &json::beginning(&text[number]),
         );
     }
-    let fields = match json::fields(text) {
-        Ok(fields) => fields,
-        Err(error) => {
-            problems.add(
-                RejectCode::InvalidJson,
-                "",
-                format!("the event could not be read: {error}"),
-            );
-            return None;
-        }
+    let Some(fields) = json::fields(event) else {
+        problems.add(
+            RejectCode::InvalidJson,
+            "",
+            "the event's fields could not be told apart",
+        );
+        return None;
     };
     if let Some(name) = named_twice(&fields) {
         let message = format!("{} stands twice in the event; send it once", json::quoted(name));
@@ -110,12 +111,12 @@ struct Known<'a> {
     event_type: Option<Field<'a>>,
     /// `event_type`, an alias.
     alias: Option<Field<'a>>,
-    timestamp: Option<&'a RawValue>,
-    event_id: Option<&'a RawValue>,
-    user_id: Option<&'a RawValue>,
-    page: Option<&'a RawValue>,
+    timestamp: Option<Raw<'a>>,
+    event_id: Option<Raw<'a>>,
+    user_id: Option<Raw<'a>>,
+    page: Option<Raw<'a>>,
     top_page: Vec<Field<'a>>,
-    payload: Option<&'a RawValue>,
+    payload: Option<Raw<'a>>,
 }
 
 impl<'a> Known<'a> {
@@ -156,7 +157,7 @@ fn event_type<'a>(known: &mut Known<'a>, event: &mut Event<'a>, problems: &mut P
     let (field, pointer) = match (known.event_type.take(), known.alias.take()) {
         (Some(field), alias) => {
             if let Some(alias) = alias.filter(|alias| alias.value.get() != field.value.get()) {
-                event.properties.insert(alias.name, Cow::Borrowed(alias.value));
+                event.properties.insert(alias.name, alias.value.into());
             }
             (field, "/type")
         }
@@ -179,7 +180,7 @@ fn event_type<'a>(known: &mut Known<'a>, event: &mut Event<'a>, problems: &mut P
     }
 }
 
-fn timestamp(value: Option<&RawValue>, problems: &mut Problems) -> i64 {
+fn timestamp(value: Option<Raw<'_>>, problems: &mut Problems) -> i64 {
     let Some(value) = value else {
         problems.missing("/timestamp", "send Unix milliseconds, as Date.now() gives them");
         return 0;
@@ -196,7 +197,7 @@ fn timestamp(value: Option<&RawValue>, problems: &mut Problems) -> i64 {
 }
 
 /// An id: a string, or a number, which stands for its own text.
-fn id<'a>(value: Option<&'a RawValue>, pointer: &str, problems: &mut Problems) -> Option<Cow<'a, str>> {
+fn id<'a>(value: Option<Raw<'a>>, pointer: &str, problems: &mut Problems) -> Option<Cow<'a, str>> {
     let value = value?;
     let text = match json::kind(value) {
         Kind::Number => Some(Cow::Borrowed(value.get())),
@@ -208,10 +209,10 @@ fn id<'a>(value: Option<&'a RawValue>, pointer: &str, problems: &mut Problems) -
     text.filter(|text| !text.is_empty())
 }
 
-fn page<'a>(value: Option<&'a RawValue>, page: &mut Page<'a>, problems: &mut Problems) {
+fn page<'a>(value: Option<Raw<'a>>, page: &mut Page<'a>, problems: &mut Problems) {
     let Some(value) = value else { return };
     let fields = match json::kind(value) {
-        Kind::Object => json::fields(value.get()).unwrap_or_default(),
+        Kind::Object => json::fields(value).unwrap_or_default(),
         _ => {
             problems.wrong_type("/page", "an object, for example {\"url\":…}", value);
             return;
@@ -220,7 +221,7 @@ fn page<'a>(value: Option<&'a RawValue>, page: &mut Page<'a>, problems: &mut Pro
     for field in fields {
         match page_field(&field.name) {
             None => {
-                page.other.insert(field.name, Cow::Borrowed(field.value));
+                page.other.insert(field.name, field.value.into());
             }
             Some(_) if json::kind(field.value) == Kind::Null => {}
             Some(name) => read_page_field(name, "/page", field.value, page, problems),
@@ -232,7 +233,7 @@ fn page<'a>(value: Option<&'a RawValue>, page: &mut Page<'a>, problems: &mut Pro
 fn top_level_page_field<'a>(field: Field<'a>, event: &mut Event<'a>, problems: &mut Problems) {
     let Some(name) = page_field(&field.name) else { return };
     if is_set(name, &event.page) {
-        event.properties.insert(field.name, Cow::Borrowed(field.value));
+        event.properties.insert(field.name, field.value.into());
         return;
     }
     event.page_at_top.push(name);
@@ -286,7 +287,7 @@ fn is_set(name: &str, page: &Page<'_>) -> bool {
     }
 }
 
-fn read_page_field<'a>(name: &str, parent: &str, value: &'a RawValue, page: &mut Page<'a>, problems: &mut Problems) {
+fn read_page_field<'a>(name: &str, parent: &str, value: Raw<'a>, page: &mut Page<'a>, problems: &mut Problems) {
     match slot(name, page) {
         Some(Slot::Text(slot)) => match json::text(value) {
             Some(text) => *slot = Some(text).filter(|text| !text.is_empty()),
@@ -302,10 +303,10 @@ fn read_page_field<'a>(name: &str, parent: &str, value: &'a RawValue, page: &mut
     }
 }
 
-fn payload<'a>(value: Option<&'a RawValue>, problems: &mut Problems) -> Option<Cow<'a, RawValue>> {
+fn payload<'a>(value: Option<Raw<'a>>, problems: &mut Problems) -> Option<RawJson<'a>> {
     let value = value?;
     if json::kind(value) == Kind::Object {
-        return Some(Cow::Borrowed(value));
+        return Some(value.into());
     }
     problems.wrong_type("/payload", "an object", value);
     None

@@ -14,6 +14,7 @@ use gosight_schemas::{BodyFormat, RawBatch, RejectCode};
 use serde_json::value::RawValue;
 
 use super::event::{BatchFacts, Device, Encoded, Event};
+use super::json::Raw;
 use super::problems::Problems;
 use super::rules::Rules;
 
@@ -37,7 +38,7 @@ pub(super) fn body(batch: &RawBatch) -> Result<Body<'_>, String> {
 /// Reads a device that an earlier reading kept.
 pub(super) fn read_device<'a>(value: &'a RawValue, device: &mut Device<'a>) {
     // What was not understood stands among the batch's properties.
-    json_device::read(value, device);
+    json_device::read(Raw::new(value.get()), device);
 }
 
 /// Reads one event. `None` where nothing of it could be read; a problem says why.
@@ -57,7 +58,7 @@ pub(super) fn event<'a>(encoded: &Encoded<'a>, rules: &Rules, problems: &mut Pro
 /// The same, however large it is.
 pub(super) fn read_event<'a>(encoded: &Encoded<'a>, problems: &mut Problems) -> Option<Event<'a>> {
     match encoded {
-        Encoded::Json(json) => json_event::read(json, problems),
+        Encoded::Json(element) => json_event::read(*element, problems),
         Encoded::Protobuf(bytes) => protobuf_event::read(bytes, problems),
     }
 }

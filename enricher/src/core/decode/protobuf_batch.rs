@@ -7,8 +7,9 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use gosight_proto::Device as ProtobufDevice;
 use gosight_proto::envelope::EventBatchEnvelope;
+use gosight_schemas::RawJson;
 use prost::Message;
-use serde_json::value::to_raw_value;
+use serde_json::to_string;
 
 use super::batch_properties::{BatchProperties, MAX_TEXT};
 use super::{Body, unknown_fields};
@@ -24,7 +25,7 @@ pub(super) fn read(body: &Bytes) -> Result<Body<'static>, String> {
     facts.timezone = text("timezone", session.timezone, &mut unknown);
     facts.language = text("language", session.language, &mut unknown);
     if let Some(fields) = unknown_fields::of_batch(body) {
-        unknown.keep(Cow::Borrowed(unknown_fields::NAME), Cow::Owned(fields));
+        unknown.keep(Cow::Borrowed(unknown_fields::NAME), fields);
     }
     facts.properties = unknown.into_properties();
     Ok(Body {
@@ -37,8 +38,8 @@ fn text(name: &'static str, text: String, unknown: &mut BatchProperties<'static>
     if text.len() <= MAX_TEXT {
         return Some(text).filter(|text| !text.is_empty()).map(Cow::Owned);
     }
-    if let Ok(value) = to_raw_value(&text) {
-        unknown.keep(Cow::Borrowed(name), Cow::Owned(value));
+    if let Ok(value) = to_string(&text) {
+        unknown.keep(Cow::Borrowed(name), RawJson::owned(value));
     }
     None
 }
@@ -48,15 +49,15 @@ fn device(bytes: Bytes, facts: &mut BatchFacts<'static>, unknown: &mut BatchProp
         Ok(device) => device,
         Err(_) => {
             // No reason to lose the events for it.
-            if let Ok(value) = to_raw_value(&BASE64_STANDARD.encode(&bytes)) {
-                unknown.keep(Cow::Borrowed("device"), Cow::Owned(value));
+            if let Ok(value) = to_string(&BASE64_STANDARD.encode(&bytes)) {
+                unknown.keep(Cow::Borrowed("device"), RawJson::owned(value));
             }
             return;
         }
     };
     let kind = device_kind(&device.device_type);
-    if let (None, false, Ok(word)) = (kind, device.device_type.is_empty(), to_raw_value(&device.device_type)) {
-        unknown.keep(Cow::Borrowed("device.device_type"), Cow::Owned(word));
+    if let (None, false, Ok(word)) = (kind, device.device_type.is_empty(), to_string(&device.device_type)) {
+        unknown.keep(Cow::Borrowed("device.device_type"), RawJson::owned(word));
     }
     let mut text = |name: &'static str, value: String| self::text(name, value, unknown);
     let size = |pixels: i32| Some(i64::from(pixels)).filter(|pixels| *pixels > 0);
@@ -72,6 +73,6 @@ fn device(bytes: Bytes, facts: &mut BatchFacts<'static>, unknown: &mut BatchProp
         viewport_height: size(device.viewport_height),
     };
     if facts.device != Device::default() {
-        facts.device_json = to_raw_value(&facts.device).ok().map(Cow::Owned);
+        facts.device_json = to_string(&facts.device).ok().map(RawJson::owned);
     }
 }

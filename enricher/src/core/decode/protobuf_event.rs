@@ -37,8 +37,7 @@ pub(super) fn read(bytes: &Bytes, problems: &mut Problems) -> Option<Event<'stat
         is_input: matches!(event.payload, Some(Payload::Input(_))),
         payload: event
             .payload
-            .and_then(|payload| protobuf_payload::to_json(payload, problems))
-            .map(Cow::Owned),
+            .and_then(|payload| protobuf_payload::to_json(payload, problems)),
         properties: unknown(bytes),
         ..Event::default()
     })
@@ -48,7 +47,7 @@ pub(super) fn read(bytes: &Bytes, problems: &mut Problems) -> Option<Event<'stat
 fn unknown(bytes: &[u8]) -> Properties<'static> {
     let unknown = unknown_fields::of_event(bytes);
     unknown
-        .map(|fields| (Cow::Borrowed(unknown_fields::NAME), Cow::Owned(fields)))
+        .map(|fields| (Cow::Borrowed(unknown_fields::NAME), fields))
         .into_iter()
         .collect()
 }

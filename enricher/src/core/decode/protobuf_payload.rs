@@ -8,26 +8,26 @@ use gosight_proto::{
     ClickEvent, CustomEvent, InputEvent, JsErrorEvent, MouseMoveEvent, PageLoadEvent, ScrollEvent, TargetElement,
     WebVitalsEvent,
 };
-use gosight_schemas::RejectCode;
+use gosight_schemas::{RawJson, RejectCode};
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::to_string;
 
 use crate::core::problems::Problems;
 
 /// `None` where it has no JSON form; a problem says why.
-pub(super) fn to_json(payload: Payload, problems: &mut Problems) -> Option<Box<RawValue>> {
+pub(super) fn to_json(payload: Payload, problems: &mut Problems) -> Option<RawJson<'static>> {
     let written = match payload {
-        Payload::Click(click) => to_raw_value(&Click::from(click)),
-        Payload::Scroll(scroll) => to_raw_value(&Scroll::from(scroll)),
-        Payload::Input(input) => to_raw_value(&Input::from(input)),
-        Payload::MouseMove(moves) => to_raw_value(&MouseMove::from(moves)),
-        Payload::JsError(error) => to_raw_value(&JsError::from(error)),
-        Payload::WebVitals(vitals) => to_raw_value(&web_vitals(vitals, problems)),
-        Payload::PageLoad(load) => to_raw_value(&PageLoad::from(load)),
-        Payload::Custom(custom) => to_raw_value(&Custom::from(custom)),
+        Payload::Click(click) => to_string(&Click::from(click)),
+        Payload::Scroll(scroll) => to_string(&Scroll::from(scroll)),
+        Payload::Input(input) => to_string(&Input::from(input)),
+        Payload::MouseMove(moves) => to_string(&MouseMove::from(moves)),
+        Payload::JsError(error) => to_string(&JsError::from(error)),
+        Payload::WebVitals(vitals) => to_string(&web_vitals(vitals, problems)),
+        Payload::PageLoad(load) => to_string(&PageLoad::from(load)),
+        Payload::Custom(custom) => to_string(&Custom::from(custom)),
     };
     match written {
-        Ok(json) => Some(json),
+        Ok(json) => Some(RawJson::owned(json)),
         Err(error) => {
             let message = format!("the payload could not be written as JSON: {error}");
             problems.add(RejectCode::InternalError, "/payload", message);

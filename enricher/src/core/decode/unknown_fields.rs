@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use gosight_proto::{FILE_DESCRIPTOR_SET, wire};
+use gosight_schemas::RawJson;
 use prost::Message;
 use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
-use serde_json::value::{RawValue, to_raw_value};
 
 /// The property that holds them: an object of base64 by the path of the message that they stood in.
 pub(super) const NAME: &str = "protobuf_fields";
@@ -42,16 +42,16 @@ struct Nested {
 }
 
 /// Those of an encoded `gosight.Event`; `None` where there are none.
-pub(super) fn of_event(event: &[u8]) -> Option<Box<RawValue>> {
+pub(super) fn of_event(event: &[u8]) -> Option<RawJson<'static>> {
     of(event, PUBLISHED.event?)
 }
 
 /// Those of an encoded `gosight.EventBatch`, its events left out.
-pub(super) fn of_batch(batch: &[u8]) -> Option<Box<RawValue>> {
+pub(super) fn of_batch(batch: &[u8]) -> Option<RawJson<'static>> {
     of(batch, PUBLISHED.batch?)
 }
 
-fn of(bytes: &[u8], message: usize) -> Option<Box<RawValue>> {
+fn of(bytes: &[u8], message: usize) -> Option<RawJson<'static>> {
     let mut found = BTreeMap::new();
     collect(bytes, message, &mut Vec::new(), &mut found);
     if found.is_empty() {
@@ -61,7 +61,7 @@ fn of(bytes: &[u8], message: usize) -> Option<Box<RawValue>> {
         .into_iter()
         .map(|(path, bytes)| (path, BASE64_STANDARD.encode(bytes)))
         .collect();
-    to_raw_value(&encoded).ok()
+    serde_json::to_string(&encoded).ok().map(RawJson::owned)
 }
 
 /// Goes as deep as the published messages do, whatever a client sends.

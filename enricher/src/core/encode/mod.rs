@@ -3,5 +3,5 @@
 mod event;
 mod reject;
 
-pub(super) use event::{metric_name, raw_value};
+pub(super) use event::{ADDED, metric_name, write_raw_value};
 pub(super) use reject::{Original, Rejecter};

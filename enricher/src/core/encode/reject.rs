@@ -17,7 +17,7 @@ use crate::core::assets::Assets;
 use crate::core::enrich::public_address;
 use crate::core::event::{BatchFacts, Encoded};
 use crate::core::geo::Place;
-use crate::core::json;
+use crate::core::json::{self, Raw};
 use crate::core::masking::MaskedBytes;
 use crate::core::outcome::RejectOutput;
 use crate::core::read::Refused;
@@ -182,7 +182,7 @@ impl<'a> Rejecter<'a> {
     fn batch_properties(&self) -> BTreeMap<String, Box<RawValue>> {
         let properties = self.facts.into_iter().flat_map(|facts| &facts.properties);
         properties
-            .map(|(name, value)| (name.to_string(), RawValue::to_owned(value)))
+            .filter_map(|(name, value)| Some((name.to_string(), raw_value(value.get())?)))
             .collect()
     }
 
@@ -196,7 +196,7 @@ impl<'a> Rejecter<'a> {
         let Some(batch) = self.batch else {
             return RejectContext::default();
         };
-        let device = self.facts.and_then(|facts| facts.device_json.as_deref());
+        let device = self.facts.and_then(|facts| facts.device_json.as_ref());
         let text = |text: Option<&str>| text.map(str::to_owned);
         RejectContext {
             transport: Some(batch.transport),
@@ -206,7 +206,7 @@ impl<'a> Rejecter<'a> {
             client_ip: public_address(batch, &self.assets.rules),
             user_agent: batch.user_agent.clone(),
             client_hints: batch.client_hints.clone(),
-            device: device.map(RawValue::to_owned),
+            device: device.and_then(|device| raw_value(device.get())),
             timezone: text(self.facts.and_then(|facts| facts.timezone.as_deref())),
             language: text(self.facts.and_then(|facts| facts.language.as_deref())),
             accept_language: batch.accept_language.clone(),
@@ -222,7 +222,7 @@ impl<'a> Rejecter<'a> {
 
 /// The form in which an original may be kept.
 enum Kept<'a> {
-    Json(&'a RawValue),
+    Json(Raw<'a>),
     Bytes(&'a [u8]),
     Nothing(&'a [u8]),
 }
@@ -238,7 +238,7 @@ impl<'a> Kept<'a> {
         };
         match original {
             _ if unreadable && is_private => Self::Nothing(bytes),
-            Original::Event(Encoded::Json(json)) if is_plain(json) => Self::Json(json),
+            Original::Event(Encoded::Json(element)) if is_plain(element.value) => Self::Json(element.value),
             Original::Event(_) | Original::Unreadable(_) => Self::Bytes(bytes),
         }
     }
@@ -246,7 +246,7 @@ impl<'a> Kept<'a> {
     /// All of it, unless that alone is more than `limit`.
     fn whole(&self, limit: usize) -> Option<OriginalEvent> {
         match self {
-            Self::Json(json) if json.get().len() <= limit => Some(OriginalEvent::Json(RawValue::to_owned(json))),
+            Self::Json(json) if json.get().len() <= limit => raw_value(json.get()).map(OriginalEvent::Json),
             Self::Bytes(bytes) if bytes.len() <= limit / 4 * 3 => {
                 Some(OriginalEvent::Base64(BASE64_STANDARD.encode(bytes)))
             }
@@ -279,8 +279,12 @@ impl<'a> Kept<'a> {
 }
 
 /// Whether strict readers of the errors topic can read it as it is: no half surrogate pair, no `1e999`, no depth beyond theirs.
-fn is_plain(json: &RawValue) -> bool {
+fn is_plain(json: Raw<'_>) -> bool {
     !json::too_deep(json.get()) && serde_json::from_str::<Value>(json.get()).is_ok()
+}
+
+fn raw_value(json: &str) -> Option<Box<RawValue>> {
+    RawValue::from_string(json.to_owned()).ok()
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use gosight_schemas::{EnrichedEvent, RawBatch};
 
-use crate::core::json;
+use crate::core::json::{self, Raw};
 
 /// Characters of a language tag that are worth keeping (RFC 5646 §4.4.1 asks for 35).
 const MAX_TAG: usize = 35;
@@ -22,7 +22,10 @@ impl<'a> Language<'a> {
     }
 
     pub(super) fn add(&self, event: &mut EnrichedEvent<'a>) {
-        let own = event.properties.get("language").and_then(|value| json::text(value));
+        let own = event
+            .properties
+            .get("language")
+            .and_then(|value| json::text(Raw::new(value.get())));
         if let Some(own) = own.filter(|tag| is_tag(tag)) {
             event.language = Some(Cow::Owned(own.into_owned()));
         } else if event.language.is_none() {

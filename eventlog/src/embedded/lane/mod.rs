@@ -315,7 +315,8 @@ impl Lane for EmbeddedLane {
             if let Some(polled) = self.settle().await? {
                 return Ok(polled);
             }
-            let records = self.gather(limit, look).await?;
+            let mut records = self.gather(limit, look).await?;
+            cut_to_weight(&mut records, limit);
             let left = deadline.saturating_duration_since(Instant::now());
             if !records.is_empty() || left.is_zero() {
                 self.standings.take(&records);
@@ -335,6 +336,13 @@ impl Lane for EmbeddedLane {
                 Err(_) => Look::File,
             };
         }
+    }
+
+    async fn stay(&mut self) -> Result<(), LaneError> {
+        self.check()?;
+        // A member that was silent for too long learns it from its next poll.
+        let _ = self.group.step(self.member, Hands::Full, Instant::now());
+        Ok(())
     }
 
     async fn commit(&mut self, outputs: Vec<NewRecord>) -> Result<(), LaneError> {
@@ -415,4 +423,16 @@ impl Drop for EmbeddedLane {
     fn drop(&mut self) {
         self.group.leave(self.member);
     }
+}
+
+/// Leaves out what comes after the record that reaches the limit; it is gathered again by the next poll.
+fn cut_to_weight(records: &mut Vec<LogRecord>, limit: PollLimit) {
+    let mut weight = 0;
+    let taken = records.iter().take_while(|record| {
+        let has_room = weight < limit.max_weight;
+        weight += (limit.weight)(record);
+        has_room
+    });
+    let taken = taken.count();
+    records.truncate(taken.max(1));
 }

@@ -42,6 +42,7 @@ enum Request {
     Poll(PollLimit, oneshot::Sender<Result<NumberedPoll, LaneError>>),
     Commit(Vec<NewRecord>, oneshot::Sender<Result<(), LaneError>>),
     Rewind(oneshot::Sender<Result<(), LaneError>>),
+    Stay(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
 }
 
@@ -116,6 +117,11 @@ impl Lane for KafkaLane {
         self.ask(Request::Commit(outputs, reply), answer).await?
     }
 
+    async fn stay(&mut self) -> Result<(), LaneError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Request::Stay(reply), answer).await
+    }
+
     async fn rewind(&mut self) -> Result<(), LaneError> {
         let (reply, answer) = oneshot::channel();
         self.ask(Request::Rewind(reply), answer).await?
@@ -154,6 +160,10 @@ fn serve(mut worker: Worker, mut inbox: mpsc::Receiver<Command>) {
             }
             Request::Rewind(reply) => {
                 let _ = reply.send(worker.rewind());
+            }
+            Request::Stay(reply) => {
+                worker.stay();
+                let _ = reply.send(());
             }
             Request::Close(reply) => {
                 worker.leave();

@@ -42,6 +42,7 @@ pub(super) struct Worker {
     /// Records gathered and not handed out.
     gathered: Vec<LogRecord>,
     gathered_bytes: usize,
+    gathered_weight: usize,
     /// Why the lane can't go on.
     stopped: Option<LaneError>,
 }
@@ -72,6 +73,7 @@ impl Worker {
             delivered_change: None,
             gathered: Vec::new(),
             gathered_bytes: 0,
+            gathered_weight: 0,
             stopped: None,
         })
     }
@@ -79,6 +81,7 @@ impl Worker {
     /// See [`crate::Lane::poll`].
     pub(super) fn poll(&mut self, limit: PollLimit) -> Result<Polled, LaneError> {
         self.delivered_change = None;
+        self.gathered_weight = self.gathered.iter().map(limit.weight).sum();
         if !self.positions.uncommitted().is_empty() {
             // The caller has neither committed nor rewound. To hand out more would commit the rest without its outputs.
             self.rewind()?;
@@ -93,7 +96,10 @@ impl Worker {
             if let Some(error) = &self.stopped {
                 return Err(error.clone());
             }
-            if self.gathered.len() >= limit.max_records || self.gathered_bytes >= limit.max_bytes {
+            if self.gathered.len() >= limit.max_records
+                || self.gathered_bytes >= limit.max_bytes
+                || self.gathered_weight >= limit.max_weight
+            {
                 break;
             }
             let wait = match (&self.pending, self.gathered.is_empty()) {
@@ -101,7 +107,10 @@ impl Worker {
                 (None, true) => deadline.saturating_duration_since(Instant::now()),
                 (None, false) => Duration::ZERO,
             };
-            if !self.gather_one(wait) && !self.consumer.context().has_changes() {
+            let had = self.gathered.len();
+            let came = self.gather_one(wait);
+            self.gathered_weight += self.gathered.iter().skip(had).map(limit.weight).sum::<usize>();
+            if !came && !self.consumer.context().has_changes() {
                 let time_left = Instant::now() < deadline;
                 if !self.gathered.is_empty() || !time_left {
                     break;
@@ -115,6 +124,14 @@ impl Worker {
             records,
             ..Polled::default()
         })
+    }
+
+    /// See [`crate::Lane::stay`]. What it takes out of the consumer's queue waits for the next poll.
+    pub(super) fn stay(&mut self) {
+        // Once records are out a rebalance would take their partitions from under them.
+        if self.positions.uncommitted().is_empty() {
+            self.gather_one(Duration::ZERO);
+        }
     }
 
     /// Serves the consumer once; tells whether it brought a record.
@@ -230,6 +247,7 @@ impl Worker {
         self.gathered
             .retain(|record| !revoked.contains(&record.position.partition));
         self.gathered_bytes = self.gathered.iter().map(LogRecord::size).sum();
+        // Less than it was: at worst the poll ends a little early.
         self.changes.push_back(Polled {
             revoked,
             ..Polled::default()

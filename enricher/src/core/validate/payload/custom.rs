@@ -15,9 +15,7 @@ pub(in crate::core) fn check(payload: &Payload<'_>, bounds: Bounds<'_>, problems
         problems.too_long("/payload/name", length, bounds.rules.max_id);
     }
     payload.kinds(&["properties"], Kind::Object, problems);
-    let properties = payload
-        .get("properties")
-        .and_then(|value| json::fields(value.get()).ok());
+    let properties = payload.get("properties").and_then(json::fields);
     let properties = properties.unwrap_or_default();
     let (count, limit) = (properties.len(), bounds.rules.max_properties);
     if count > limit {

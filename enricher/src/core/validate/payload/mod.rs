@@ -11,11 +11,9 @@ pub(in crate::core) mod vitals;
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use super::Bounds;
 use crate::core::event::{Event, TypeName};
-use crate::core::json::{self, Field, Kind};
+use crate::core::json::{self, Field, Kind, Raw};
 use crate::core::problems::Problems;
 
 /// Checks the payload of one type.
@@ -37,7 +35,7 @@ pub(super) fn check(event: &Event<'_>, bounds: Bounds<'_>, problems: &mut Proble
     }
     let fields = match &event.payload {
         // It was well-formed when it was decoded.
-        Some(payload) => json::fields(payload.get()).unwrap_or_default(),
+        Some(payload) => json::fields(Raw::new(payload.get())).unwrap_or_default(),
         None => Vec::new(),
     };
     rule(&Payload { fields }, bounds, problems);
@@ -45,9 +43,9 @@ pub(super) fn check(event: &Event<'_>, bounds: Bounds<'_>, problems: &mut Proble
 
 impl<'a> Payload<'a> {
     /// A field that is there and not `null`. Of two under one name the last counts, as for readers downstream.
-    fn get(&self, name: &str) -> Option<&'a RawValue> {
+    fn get(&self, name: &str) -> Option<Raw<'a>> {
         let last = self.fields.iter().rev().find(|field| field.name == name)?;
-        Some(last.value).filter(|value| json::kind(value) != Kind::Null)
+        Some(last.value).filter(|value| json::kind(*value) != Kind::Null)
     }
 
     /// Those of the named fields that are there must be finite numbers.
@@ -66,7 +64,7 @@ impl<'a> Payload<'a> {
     /// Those of the named fields that are there must have that kind.
     fn kinds(&self, names: &[&str], wanted: Kind, problems: &mut Problems) {
         for name in names {
-            if let Some(value) = self.get(name).filter(|value| json::kind(value) != wanted) {
+            if let Some(value) = self.get(name).filter(|value| json::kind(*value) != wanted) {
                 problems.wrong_type(pointer(name), &wanted.to_string(), value);
             }
         }
@@ -92,7 +90,7 @@ fn pointer(name: &str) -> String {
 }
 
 /// `pointer` is asked for only where there is something to tell.
-fn finite(pointer: impl Fn() -> String, value: &RawValue, problems: &mut Problems) -> Option<f64> {
+fn finite(pointer: impl Fn() -> String, value: Raw<'_>, problems: &mut Problems) -> Option<f64> {
     match json::number(value) {
         None => problems.wrong_type(pointer(), "a number", value),
         Some(number) if !number.is_finite() => {

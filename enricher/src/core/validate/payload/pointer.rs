@@ -19,7 +19,7 @@ pub(in crate::core) fn check(payload: &Payload<'_>, _bounds: Bounds<'_>, problem
             problems.wrong_type(pointer(), "an object {x, y, t}", position);
             continue;
         }
-        for field in json::fields(position.get()).unwrap_or_default() {
+        for field in json::fields(position).unwrap_or_default() {
             if matches!(&*field.name, "x" | "y" | "t") {
                 finite(|| format!("{}/{}", pointer(), field.name), field.value, problems);
             }

@@ -1,13 +1,42 @@
 //! JSON values as the client's own bytes: read only as far as a rule needs. Nothing here recurses, so no depth of nesting costs
 //! stack.
 
+mod parts;
+mod sound;
+
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use gosight_schemas::RawJson;
 
 use super::numbers;
+
+use self::parts::name_of;
+
+pub(super) use self::parts::{elements, fields};
+pub(super) use self::sound::{Around, Element, Seen, fields_around};
+
+/// A value of sound JSON, as the client's own bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Raw<'a>(&'a str);
+
+impl<'a> Raw<'a> {
+    /// Of text that is known to be one sound value, without space around it.
+    pub(super) const fn new(json: &'a str) -> Self {
+        Self(json)
+    }
+
+    /// The bytes.
+    pub(super) const fn get(self) -> &'a str {
+        self.0
+    }
+}
+
+impl<'a> From<Raw<'a>> for RawJson<'a> {
+    fn from(value: Raw<'a>) -> Self {
+        Self::borrowed(value.0)
+    }
+}
 
 /// Levels of objects and arrays that an event may have. Readers downstream have limits of their own (serde_json's is 128), and
 /// an output wraps the event in up to two levels more.
@@ -19,33 +48,7 @@ const SHOWN: usize = 60;
 /// One field of an object.
 pub(super) struct Field<'a> {
     pub(super) name: Cow<'a, str>,
-    pub(super) value: &'a RawValue,
-}
-
-/// The fields of an object, in their order; a name may stand twice.
-pub(super) fn fields(object: &str) -> Result<Vec<Field<'_>>, serde_json::Error> {
-    let mut reader = serde_json::Deserializer::from_str(object);
-    let fields = reader.deserialize_map(FieldsVisitor)?;
-    reader.end()?;
-    Ok(fields)
-}
-
-/// The fields of an object that holds one large array, whose elements are told apart in the same pass. The second value is `None`
-/// where no field has that name.
-pub(super) fn fields_around<'a>(
-    object: &'a str,
-    array: &str,
-) -> Result<(Vec<Field<'a>>, Option<Vec<&'a RawValue>>), serde_json::Error> {
-    let mut reader = serde_json::Deserializer::from_str(object);
-    let found = reader.deserialize_map(FieldsAround { array })?;
-    reader.end()?;
-    Ok(found)
-}
-
-/// The elements of an array.
-pub(super) fn elements(array: &RawValue) -> Result<Vec<&RawValue>, serde_json::Error> {
-    let mut reader = serde_json::Deserializer::from_str(array.get());
-    reader.deserialize_seq(ElementsVisitor)
+    pub(super) value: Raw<'a>,
 }
 
 /// What a value is, in words.
@@ -73,7 +76,7 @@ impl fmt::Display for Kind {
 }
 
 /// What a value is, by its first byte.
-pub(super) fn kind(value: &RawValue) -> Kind {
+pub(super) fn kind(value: Raw<'_>) -> Kind {
     match value.get().as_bytes().first() {
         Some(b'n') => Kind::Null,
         Some(b't' | b'f') => Kind::Boolean,
@@ -85,7 +88,7 @@ pub(super) fn kind(value: &RawValue) -> Kind {
 }
 
 /// A string's text, copied only where it has escapes. `None` for any other value, and for half a surrogate pair.
-pub(super) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
+pub(super) fn text(value: Raw<'_>) -> Option<Cow<'_, str>> {
     let json = value.get();
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
     if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
@@ -95,7 +98,7 @@ pub(super) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
 }
 
 /// A number as the nearest double; infinite for `1e999`. `None` for any other value.
-pub(super) fn number(value: &RawValue) -> Option<f64> {
+pub(super) fn number(value: Raw<'_>) -> Option<f64> {
     if kind(value) != Kind::Number {
         return None;
     }
@@ -103,7 +106,7 @@ pub(super) fn number(value: &RawValue) -> Option<f64> {
 }
 
 /// A number's whole part, exact within 64 bits; what lies beyond them becomes the nearest that fits. `None` for any other value.
-pub(super) fn whole(value: &RawValue) -> Option<i64> {
+pub(super) fn whole(value: Raw<'_>) -> Option<i64> {
     if kind(value) != Kind::Number {
         return None;
     }
@@ -130,7 +133,7 @@ pub(super) fn beginning(text: &str) -> Cow<'_, str> {
 }
 
 /// A value for a message: its kind and its beginning.
-pub(super) fn shown(value: &RawValue) -> String {
+pub(super) fn shown(value: Raw<'_>) -> String {
     let beginning = beginning(value.get());
     match kind(value) {
         Kind::Null => Kind::Null.to_string(),
@@ -197,20 +200,19 @@ pub(super) fn too_deep(json: &str) -> bool {
 pub(super) fn pointer_to(json: &str, offset: usize) -> String {
     let mut pointer = String::new();
     let start = json.as_ptr().addr();
-    let holds = |value: &RawValue| {
+    let holds = |value: Raw<'_>| {
         let from = value.get().as_ptr().addr() - start;
         (from..from + value.get().len()).contains(&offset)
     };
     let mut inner = json;
     for _ in 0..MAX_DEPTH {
         let child = if inner.starts_with('{') {
-            let fields = fields(inner).unwrap_or_default();
+            let fields = fields(Raw::new(inner)).unwrap_or_default();
             let found = fields.into_iter().find(|field| holds(field.value));
             found.map(|field| (escaped(&field.name).into_owned(), field.value))
         } else {
-            let array = serde_json::from_str::<&RawValue>(inner).ok();
-            let elements = array.and_then(|array| elements(array).ok()).unwrap_or_default();
-            let found = elements.into_iter().enumerate().find(|(_, value)| holds(value));
+            let elements = elements(Raw::new(inner)).unwrap_or_default();
+            let found = elements.into_iter().enumerate().find(|(_, value)| holds(*value));
             found.map(|(index, value)| (index.to_string(), value))
         };
         let Some((name, value)) = child else { break };
@@ -231,121 +233,17 @@ pub(super) fn escaped(name: &str) -> Cow<'_, str> {
 }
 
 /// A value that may stand in an output: the client's bytes, or a string of them where strict readers would refuse them.
-pub(super) fn readable(value: &RawValue) -> Cow<'_, RawValue> {
+pub(super) fn readable(value: Raw<'_>) -> RawJson<'_> {
     let json = value.get();
     if lone_surrogate(json).is_none() && !too_deep(json) && numbers::beyond_double(json).is_none() {
-        return Cow::Borrowed(value);
+        return value.into();
     }
-    serde_json::value::to_raw_value(json).map_or(Cow::Borrowed(value), Cow::Owned)
-}
-
-struct FieldsVisitor;
-
-impl<'a> Visitor<'a> for FieldsVisitor {
-    type Value = Vec<Field<'a>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Vec::with_capacity(8);
-        while let Some(name) = map.next_key_seed(Name)? {
-            let value = map.next_value()?;
-            fields.push(Field { name, value });
-        }
-        Ok(fields)
-    }
-}
-
-struct FieldsAround<'n> {
-    array: &'n str,
-}
-
-impl<'a> Visitor<'a> for FieldsAround<'_> {
-    type Value = (Vec<Field<'a>>, Option<Vec<&'a RawValue>>);
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Vec::with_capacity(8);
-        let mut elements = None;
-        while let Some(name) = map.next_key_seed(Name)? {
-            if name == self.array {
-                elements = Some(map.next_value_seed(ElementsVisitor)?);
-            } else {
-                let value = map.next_value()?;
-                fields.push(Field { name, value });
-            }
-        }
-        Ok((fields, elements))
-    }
-}
-
-struct ElementsVisitor;
-
-impl<'a> DeserializeSeed<'a> for ElementsVisitor {
-    type Value = Vec<&'a RawValue>;
-
-    fn deserialize<D: Deserializer<'a>>(self, reader: D) -> Result<Self::Value, D::Error> {
-        reader.deserialize_seq(self)
-    }
-}
-
-impl<'a> Visitor<'a> for ElementsVisitor {
-    type Value = Vec<&'a RawValue>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, mut array: A) -> Result<Self::Value, A::Error> {
-        let mut elements = Vec::new();
-        while let Some(element) = array.next_element()? {
-            elements.push(element);
-        }
-        Ok(elements)
-    }
-}
-
-/// A field's name, copied only where it has escapes.
-struct Name;
-
-impl<'a> DeserializeSeed<'a> for Name {
-    type Value = Cow<'a, str>;
-
-    fn deserialize<D: Deserializer<'a>>(self, reader: D) -> Result<Self::Value, D::Error> {
-        reader.deserialize_str(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Name {
-    type Value = Cow<'a, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, name: &'a str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(name))
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(name.to_owned()))
-    }
+    serde_json::to_string(json).map_or(value.into(), RawJson::owned)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::value::RawValue;
-
-    use super::{MAX_DEPTH, lone_surrogate, pointer_to, quoted, text, too_deep, whole};
-
-    fn raw(json: &str) -> Box<RawValue> {
-        RawValue::from_string(json.to_owned()).unwrap()
-    }
+    use super::{MAX_DEPTH, Raw, lone_surrogate, pointer_to, quoted, text, too_deep, whole};
 
     #[test]
     fn half_a_surrogate_pair_is_found_where_serde_json_refuses_it() {
@@ -397,14 +295,14 @@ mod tests {
             ("\"1\"", None),
             ("null", None),
         ] {
-            assert_eq!(whole(&raw(json)), expected, "{json}");
+            assert_eq!(whole(Raw::new(json)), expected, "{json}");
         }
     }
 
     #[test]
     fn texts_are_unescaped_and_shortened_at_characters() {
-        assert_eq!(text(&raw(r#""\u00e9\n""#)).as_deref(), Some("é\n"));
-        assert_eq!(text(&raw("1")), None);
+        assert_eq!(text(Raw::new(r#""\u00e9\n""#)).as_deref(), Some("é\n"));
+        assert_eq!(text(Raw::new("1")), None);
         assert_eq!(quoted(&"é".repeat(61)), format!("\"{}\"…", "é".repeat(60)));
     }
 }
