@@ -299,7 +299,7 @@ impl Default for DedupeSettings {
     fn default() -> Self {
         Self {
             window: Duration::from_secs(300),
-            max_entries: 250_000,
+            max_entries: 1_000_000,
         }
     }
 }

@@ -1,5 +1,5 @@
 //! What each step of the hot path takes for one event: `cargo bench --bench steps`. GEOIP_DATABASE names a city file of real size;
-//! without it a small one is used. docs/speed.md says what was found.
+//! without it a small one is used.
 
 #![allow(
     clippy::unwrap_used,

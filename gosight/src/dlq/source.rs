@@ -12,6 +12,9 @@ use crate::failure::Failure;
 use crate::ledger::Ledger;
 use crate::scan::{Scan, Stretch};
 
+/// So much may two clocks differ.
+const CLOCKS_MS: i64 = 60_000;
+
 /// Where rejects, and what was done about them, stand.
 #[derive(Clone)]
 pub(crate) struct Source {
@@ -53,7 +56,9 @@ pub(crate) struct Seen {
 impl Source {
     /// What was done about rejects of the filter's time. An entry is younger than its reject.
     pub(crate) async fn ledger(&self, filter: &Filter) -> Result<Ledger, Failure> {
-        Ledger::read(&*self.log, &self.topics.ledger, filter.from).await
+        // The ledger's times are by operators' clocks, those of rejects by the enrichers'.
+        let since = filter.from.map(|from| from.saturating_sub(CLOCKS_MS));
+        Ledger::read(&*self.log, &self.topics.ledger, since).await
     }
 
     /// The rejects that the filter names, up to the topic's end as it is now.
