@@ -288,7 +288,10 @@ mod tests {
     impl Plain {
         fn seen(&mut self, key: Uuid, time: i64) -> bool {
             let all = self.kept.iter().chain(&self.open);
-            let last = all.filter(|(other, _)| *other == key).map(|(_, time)| *time).last();
+            let last = all
+                .filter(|(other, _)| *other == key)
+                .map(|(_, time)| *time)
+                .next_back();
             self.open.push((key, time));
             last.is_some_and(|last| time - last <= 100)
         }

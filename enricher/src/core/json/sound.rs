@@ -420,7 +420,7 @@ mod tests {
         for levels in [MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1] {
             assert_judged(&format!("{}{}", "[".repeat(levels), "]".repeat(levels)));
             assert_judged(&format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels)));
-            assert_judged(&format!("[{},{{}}]", "[]".repeat(1) + &",[]".repeat(levels)));
+            assert_judged(&format!("[{},{{}}]", "[]".to_owned() + &",[]".repeat(levels)));
         }
         for digits in 306..312 {
             for sign in ["", "-"] {
