@@ -181,6 +181,117 @@ async fn what_is_redriven_equals_a_sound_twin(site: Site) {
     assert_eq!(values[0], values[1]);
 }
 
+/// What nobody needs is discarded with a reason and listed no more; an export holds it all the same, and hides who people are.
+async fn what_is_discarded_is_listed_no_more_and_can_be_exported(site: Site) {
+    let mut body = batch(
+        &site.key,
+        "s",
+        &[
+            without_time(1),
+            without_time(2),
+            json!({ "type": "no_such_type", "timestamp": now_ms() }),
+        ],
+    );
+    body["user_id"] = "user-7".into();
+    site.send(&body).await;
+    site.consumed().await;
+    assert_eq!(waiting(&site).await.len(), 2);
+
+    let without_reason = dlq(&site, &["discard", "--code", "missing_field"]).await;
+    assert_eq!(without_reason.code, 64, "{without_reason:?}");
+    let discard = ["discard", "--code", "missing_field", "--reason", "load test"];
+    let rehearsed = dlq(&site, &discard).await;
+    assert!(
+        rehearsed.code == 0 && rehearsed.stderr.contains("dry run"),
+        "{rehearsed:?}"
+    );
+    assert_eq!(waiting(&site).await.len(), 2, "a dry run writes nothing");
+    let done = dlq(&site, &[&discard[..], &["--yes", "--who", "someone"]].concat()).await;
+    assert_eq!(done.code, 0, "{done:?}");
+    let left = waiting(&site).await;
+    assert_eq!((left.len(), &left[0]["code"]), (1, &json!("unknown_type")), "{left:?}");
+    let jobs = lines(&dlq(&site, &["ledger", "--format", "json"]).await);
+    assert_eq!(
+        (&jobs[0]["who"], &jobs[0]["reason"]),
+        (&json!("someone"), &json!("load test")),
+        "{jobs:?}"
+    );
+    assert_eq!(jobs[0]["counts"]["discarded"], 2, "{jobs:?}");
+
+    let exported = dlq(&site, &["export", "--all"]).await;
+    assert_eq!(lines(&exported).len(), 3, "{exported:?}");
+    assert!(!exported.stdout.contains("user-7"), "{exported:?}");
+    let revealed = dlq(&site, &["export", "--all", "--reveal"]).await;
+    assert!(revealed.stdout.contains("user-7"), "{revealed:?}");
+    let log = site.log().await;
+    let standing: BTreeSet<String> = topic::all(&*log, &site.errors)
+        .await
+        .iter()
+        .map(topic::json)
+        .map(sorted)
+        .collect();
+    assert_eq!(
+        lines(&revealed).into_iter().map(sorted).collect::<BTreeSet<_>>(),
+        standing
+    );
+}
+
+/// A value as a text that can stand in a set; its fields are sorted.
+fn sorted(value: Value) -> String {
+    value.to_string()
+}
+
+/// Ctrl-C ends a redrive between two transactions, and it says how to go on.
+async fn a_redrive_that_is_stopped_goes_on(site: Site) {
+    let events: Vec<Value> = (0..EVENTS).map(without_time).collect();
+    site.send(&batch(&site.key, "s", &events)).await;
+    site.consumed().await;
+    let patch = json!({ "timestamp": now_ms() }).to_string();
+    let config = site.enricher_config();
+    let mut redrive = vec!["dlq", "redrive", "--patch", &patch, "--rate", "50", "--yes"];
+    redrive.extend(config.iter().map(String::as_str));
+    let mut runs = site.start_gosight(&redrive);
+    let log = site.log().await;
+    topic::at_least(&*log, &site.raw, 10, DEADLINE).await;
+    runs.signal("INT");
+    assert_eq!(runs.ended(DEADLINE).await.code(), Some(1), "{}", runs.output());
+    let output = runs.output();
+    let job = output
+        .split("--resume ")
+        .nth(1)
+        .and_then(|rest| rest.split_whitespace().next())
+        .unwrap();
+    assert!(
+        topic::all(&*log, &site.raw).await.len() < events.len(),
+        "it was stopped in the middle"
+    );
+    let resumed = dlq(&site, &["redrive", "--resume", job, "--rate", "100000", "--yes"]).await;
+    assert_eq!(resumed.code, 0, "{resumed:?}");
+    assert_eq!(topic::all(&*log, &site.raw).await.len(), events.len());
+    let again = dlq(&site, &["redrive", "--resume", job, "--yes"]).await;
+    assert!(again.code == 64 && again.stderr.contains("is done"), "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_discarded_is_listed_no_more_on_the_embedded_log() {
+    what_is_discarded_is_listed_no_more_and_can_be_exported(Site::embedded(&[]).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_discarded_is_listed_no_more_on_kafka() {
+    what_is_discarded_is_listed_no_more_and_can_be_exported(Site::kafka("").await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redrive_that_is_stopped_goes_on_on_the_embedded_log() {
+    a_redrive_that_is_stopped_goes_on(Site::embedded(&[]).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redrive_that_is_stopped_goes_on_on_kafka() {
+    a_redrive_that_is_stopped_goes_on(Site::kafka("").await).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_is_put_right_on_the_embedded_log() {
     a_flood_is_found_patched_and_redriven_once(Site::embedded(&[]).await).await;
