@@ -258,6 +258,33 @@ async fn a_broken_lane_is_opened_anew_and_lost_offsets_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn transactions_grow_under_backlog_up_to_their_limit_and_are_small_without() {
+    let pipeline = Pipeline::new().await;
+    let mut settings = settings();
+    settings.consumer.lanes = 1;
+    settings.transaction.max_events = 200;
+    stage_many(&pipeline, 0..400).await;
+    let failures = Arc::new(Failures::default());
+    let log = FailingLog {
+        inner: Arc::clone(&pipeline.log),
+        failures: Arc::clone(&failures),
+    };
+    let running = Running::start(&settings, Arc::new(log));
+    pipeline.consumed(&settings).await;
+    let under_backlog = std::mem::take(&mut *failures.committed.lock().unwrap());
+    assert_eq!(under_backlog.iter().sum::<usize>(), 2_000);
+    // The batch that reaches the limit is the last.
+    assert!(under_backlog.iter().all(|outputs| *outputs < 205), "{under_backlog:?}");
+    assert!(under_backlog.contains(&200), "{under_backlog:?}");
+    assert!(under_backlog.len() < 40, "{under_backlog:?}");
+
+    stage_many(&pipeline, 400..401).await;
+    pipeline.consumed(&settings).await;
+    assert_eq!(*failures.committed.lock().unwrap(), [5]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_partition_that_waits_and_does_not_move_makes_the_process_unhealthy() {
     let pipeline = Pipeline::new().await;
     let mut settings = settings();

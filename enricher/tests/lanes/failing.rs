@@ -18,6 +18,8 @@ pub(crate) struct Failures {
     pub(crate) commits: Mutex<VecDeque<LaneError>>,
     /// So many reads bring nothing, as when the log does not answer in time.
     pub(crate) empty_reads: AtomicUsize,
+    /// Outputs of each commit, in their order.
+    pub(crate) committed: Mutex<Vec<usize>>,
     /// Commits wait while it is set.
     pub(crate) holds_commits: AtomicBool,
 }
@@ -69,6 +71,7 @@ impl Lane for FailingLane {
         }
         let failure = self.failures.commits.lock().unwrap().pop_front();
         let Some(error) = failure else {
+            self.failures.committed.lock().unwrap().push(outputs.len());
             return self.inner.commit(outputs).await;
         };
         if matches!(error, LaneError::Aborted { .. }) {
