@@ -123,12 +123,33 @@ async fn topics_of_an_embedded_log_are_checked() {
 async fn a_directory_on_the_command_line_goes_before_brokers_in_the_environment() {
     let data = TempDir::new().unwrap();
     let path = data.path().to_str().unwrap();
-    let _dev = Dev::start(data.path()).await;
+    let dev = Dev::start(data.path()).await;
     let environment = BTreeMap::from([("KAFKA_BROKERS".to_owned(), "127.0.0.1:1".to_owned())]);
     let mut process = Process::start("gosight", &["topics", "check", "--data", path], &environment);
     assert!(process.ended(DEADLINE).await.success(), "{}", process.output());
     let both = ["topics", "check", "--data", path, "--brokers", "127.0.0.1:1"];
     assert_eq!(gosight(&both).await.code, Some(64));
+
+    assert_eq!(status(&dev.http, "gs_test_key").await, 200);
+    let arguments = ["tail", "--data", path, "--from", "start", "--limit", "1"];
+    let mut tail = Process::start("gosight", &arguments, &environment);
+    assert!(tail.ended(DEADLINE).await.success(), "{}", tail.output());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_never_looked_for_in_another_database_than_the_one_named() {
+    let data = TempDir::new().unwrap();
+    let path = data.path().to_str().unwrap();
+    let _dev = Dev::start(data.path()).await;
+    let nowhere = "postgres://nobody@127.0.0.1:1/nothing";
+    let environment = BTreeMap::from([("POSTGRES_DSN".to_owned(), nowhere.to_owned())]);
+    let mut process = Process::start("gosight", &["keys", "list", "--data", path], &environment);
+    assert!(process.ended(DEADLINE).await.success(), "{}", process.output());
+    for both in [["--postgres", nowhere], ["--config", "edge.yaml"]] {
+        let ended = gosight(&[&["keys", "list", "--data", path], &both[..]].concat()).await;
+        assert_eq!(ended.code, Some(64), "{}", ended.output);
+        assert!(ended.output.contains("cannot be used with"), "{}", ended.output);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

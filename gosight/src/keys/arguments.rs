@@ -17,19 +17,21 @@ pub(crate) enum KeysCommand {
     Rotate(RotateArguments),
 }
 
-// Where the keys stand: PostgreSQL where it is named, else the embedded log's directory. `--data` always wins.
+// Where the keys stand: PostgreSQL where it is named, else the embedded log's directory. Both on the command line are refused: who
+// revokes a key must know where. (The environment is read apart: clap takes a variable for an argument.)
 #[derive(Debug, Args)]
 pub(crate) struct StoreArguments {
     /// Directory of `gosight dev`, whose keys stand in SQLite [default: data, unless PostgreSQL is named]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["postgres", "config"])]
     pub(crate) data: Option<PathBuf>,
 
     /// PostgreSQL, as postgres://user:password@host:port/database; over the one of the configuration
-    #[arg(long, value_name = "URL", env = "POSTGRES_DSN", hide_env_values = true)]
+    /// [env: POSTGRES_DSN, unless --data is there]
+    #[arg(long, value_name = "URL")]
     pub(crate) postgres: Option<String>,
 
-    /// Edge configuration whose `postgres` section names the database
-    #[arg(long, value_name = "FILE", env = "CONFIG_PATH")]
+    /// Edge configuration whose `postgres` section names the database [env: CONFIG_PATH, unless --data is there]
+    #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
 

@@ -1,6 +1,6 @@
 //! Where keys stand: what both databases offer, and which one the arguments name.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use gosight_config::kafka::Secret;
@@ -53,16 +53,22 @@ pub(super) trait Store: Send + Sync {
 
 /// Opens the database that the arguments name.
 pub(super) async fn open(arguments: &StoreArguments) -> Result<Box<dyn Store>, Failure> {
-    let names_postgres = arguments.postgres.is_some() || arguments.config.is_some();
-    if arguments.data.is_none() && names_postgres {
-        let mut settings = connection::edge_settings(arguments.config.as_deref(), None)?.postgres;
-        if let Some(dsn) = &arguments.postgres {
-            settings.dsn = Secret::new(dsn.as_str());
-        }
-        return Ok(Box::new(PostgresStore::connect(&settings).await?));
+    if let Some(directory) = &arguments.data {
+        return Ok(Box::new(SqliteStore::open(directory).await?));
     }
-    let directory = arguments.data.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DATA));
-    Ok(Box::new(SqliteStore::open(&directory).await?))
+    let dsn = arguments.postgres.clone().or_else(|| connection::given("POSTGRES_DSN"));
+    let config = arguments
+        .config
+        .clone()
+        .or_else(|| connection::given("CONFIG_PATH").map(PathBuf::from));
+    if dsn.is_none() && config.is_none() {
+        return Ok(Box::new(SqliteStore::open(Path::new(DEFAULT_DATA)).await?));
+    }
+    let mut settings = connection::edge_settings(config.as_deref(), None)?.postgres;
+    if let Some(dsn) = dsn {
+        settings.dsn = Secret::new(dsn);
+    }
+    Ok(Box::new(PostgresStore::connect(&settings).await?))
 }
 
 impl StandingKey {

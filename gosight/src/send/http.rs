@@ -70,7 +70,10 @@ impl HttpDoor {
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, String> {
-        let stream = self.target.connect().await.map_err(|error| error.to_string())?;
+        let stream = self.target.connect().await.map_err(|error| {
+            let edge = &self.target.authority;
+            format!("{edge}: {error}; does an edge listen there? --to names another")
+        })?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| error.to_string())?;

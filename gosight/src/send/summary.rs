@@ -116,20 +116,22 @@ impl Tally {
     }
 
     fn shown(&self, summary: &Summary<'_>) -> String {
-        let latency = &summary.latency_ms;
         let mut text = format!(
-            "sent          {} events in {} batches, {} retries\nacknowledged  {} events, {} a second\n\
-             latency       p50 {} ms, p95 {} ms, p99 {} ms, max {} ms",
+            "sent          {} events, batches: {}, retries: {}\nacknowledged  {} events, {} a second",
             summary.events_sent,
             summary.batches,
             summary.retries,
             summary.events_acknowledged,
             summary.events_per_second,
-            latency.p50,
-            latency.p95,
-            latency.p99,
-            latency.max,
         );
+        // Without an ack there is no latency, and zeros would look like a good one.
+        if summary.events_acknowledged > 0 {
+            let latency = &summary.latency_ms;
+            text.push_str(&format!(
+                "\nlatency       p50 {} ms, p95 {} ms, p99 {} ms, max {} ms",
+                latency.p50, latency.p95, latency.p99, latency.max,
+            ));
+        }
         for (reason, events) in &self.refused {
             let message = self.messages.get(reason).map(String::as_str).unwrap_or_default();
             text.push_str(&format!(

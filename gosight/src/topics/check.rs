@@ -27,7 +27,7 @@ pub(super) async fn run(arguments: CheckArguments) -> Result<(), Failure> {
     }
     output::rows(arguments.format, &found)?;
     Err(Failure::finding(format!(
-        "{} differences from the contract; `gosight topics create` makes what is missing, Kafka's own tools change what stands",
+        "differences from the contract: {}; `gosight topics create` makes what is missing, Kafka's own tools change what stands",
         found.len()
     )))
 }

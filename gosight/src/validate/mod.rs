@@ -67,6 +67,9 @@ pub(crate) async fn run(arguments: ValidateArguments) -> Result<(), Failure> {
     let processed = process(&record, &assets, &mut SameBatch::default(), received_at);
     let verdicts = report::verdicts(&processed)?;
     report::print(arguments.format, &verdicts)?;
+    if verdicts.is_empty() {
+        output::note("The batch holds no events: the edge would accept it, and nothing would come out.");
+    }
     let rejected = verdicts.iter().filter(|verdict| verdict.is_reject()).count();
     if rejected == 0 {
         return Ok(());
