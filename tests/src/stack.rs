@@ -299,7 +299,7 @@ kafka:
 limits: { bytes_in_flight: "${BYTES_IN_FLIGHT:-256MiB}" }
 redis: { addr: "${REDIS_ADDR}", password: "${REDIS_PASSWORD}" }
 postgres: { dsn: "${POSTGRES_DSN}" }
-rate_limit: { requests_per_second: 100000, burst: 100000, events_per_second: 1000000, events_burst: 1000000 }
+rate_limit: { requests_per_second: 100000, burst: 100000, events_per_second: 20000000, events_burst: 20000000 }
 log: { format: "${LOG_FORMAT:-human}", level: "${LOG_LEVEL:-info}" }
 tracing: { otlp_endpoint: "${OTEL_EXPORTER_OTLP_ENDPOINT:-}" }
 "#;
