@@ -15,7 +15,7 @@ use bytes::Bytes;
 use gosight_config::EnricherSettings;
 use gosight_config::kafka::KafkaSettings;
 use gosight_eventlog::kafka::KafkaLog;
-use gosight_eventlog::{EventLog, Lane, LaneOptions, LogRecord, NewRecord, PollLimit};
+use gosight_eventlog::{EventLog, Lane, LaneError, LaneOptions, LogRecord, NewRecord, PollLimit};
 use tokio::task::JoinSet;
 
 /// Of one transaction: as many as it is fastest with, whatever the enricher's settings are.
@@ -61,16 +61,24 @@ async fn main() {
     lanes.join_all().await;
 }
 
+/// What was aborted comes again by itself, as in the enricher: the lane stands at the committed positions.
 async fn pass_through(mut lane: Box<dyn Lane>, limit: PollLimit, output: Arc<str>, cut: Cut) {
     loop {
-        let polled = lane.poll(limit).await.expect("Kafka answers");
+        let polled = match lane.poll(limit).await {
+            Err(LaneError::Aborted { .. }) => continue,
+            polled => polled.expect("Kafka answers"),
+        };
         let outputs: Vec<NewRecord> = polled
             .records
             .iter()
             .flat_map(|record| cut.outputs(record, &output))
             .collect();
-        if !outputs.is_empty() {
-            lane.commit(outputs).await.expect("nothing goes wrong");
+        if outputs.is_empty() {
+            continue;
+        }
+        match lane.commit(outputs).await {
+            Ok(()) | Err(LaneError::Aborted { .. }) => {}
+            Err(error) => panic!("an output can't be committed: {error}"),
         }
     }
 }

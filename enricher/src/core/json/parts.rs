@@ -144,6 +144,9 @@ impl<'a> Parts<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
     use super::{elements, fields};
     use crate::core::json::Raw;
 
@@ -181,5 +184,54 @@ mod tests {
             assert!(elements(Raw::new(other)).is_none(), "{other}");
         }
         assert!(fields(Raw::new(r#"{"\ud800":1}"#)).is_none());
+    }
+
+    /// Values as serde_json writes them, close together or with spaces.
+    fn any_value() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            r#"[\[\]{},:"\\ a-zé😀\n]{0,12}"#.prop_map(Value::from),
+        ];
+        let value = leaf.prop_recursive(4, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                (r#"[\]}",:\\a]{0,4}"#, inner).prop_map(|(name, value)| json!({ name: value })),
+            ]
+        });
+        (value, any::<bool>()).prop_map(|(value, is_pretty)| {
+            let written = if is_pretty {
+                serde_json::to_string_pretty(&value)
+            } else {
+                serde_json::to_string(&value)
+            };
+            written.unwrap()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_serde_json_writes_comes_apart_into_what_it_was_made_of(
+            parts in prop::collection::vec((r#"[\[\]{},:"\\ a-cé\n]{0,6}"#, any_value()), 0..6), space in r"[ \t\r\n]{0,2}"
+        ) {
+            let written = parts.iter().map(|(name, value)| {
+                let name = serde_json::to_string(name).unwrap();
+                format!("{space}{name}{space}:{space}{value}{space}")
+            });
+            let object = format!("{{{}}}", written.collect::<Vec<_>>().join(","));
+            let found = fields(Raw::new(&object)).unwrap();
+            let found: Vec<(&str, &str)> = found.iter().map(|field| (&*field.name, field.value.get())).collect();
+            let expected: Vec<(&str, &str)> = parts.iter().map(|(name, value)| (&**name, &**value)).collect();
+            prop_assert_eq!(found, expected, "{}", object);
+
+            let written = parts.iter().map(|(_, value)| format!("{space}{value}{space}"));
+            let array = format!("[{}]", written.collect::<Vec<_>>().join(","));
+            let found = elements(Raw::new(&array)).unwrap();
+            let found: Vec<&str> = found.iter().map(|value| value.get()).collect();
+            let expected: Vec<&str> = parts.iter().map(|(_, value)| &**value).collect();
+            prop_assert_eq!(found, expected, "{}", array);
+        }
     }
 }

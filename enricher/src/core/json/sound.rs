@@ -316,6 +316,8 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
     use serde_json::value::RawValue;
 
@@ -463,6 +465,23 @@ mod tests {
             r#"{"\ud800":1}"#,
         ] {
             assert!(fields_around(refused, "events").is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn bodies_with_any_byte_changed_are_judged_as_serde_json_does() {
+        let body = r#" { "a": 1 ,"events" : [ {"b":[2]}, 3 ] ,"c":{} } "#;
+        for at in 0..body.len() {
+            for byte in ["", "[", "]", "{", "}", ",", ":", "\"", " ", "0", "a", "\n"] {
+                let mut changed = body.to_owned();
+                changed.replace_range(at..=at, byte);
+                let fields = serde_json::from_str::<BTreeMap<String, &RawValue>>(&changed).ok();
+                let is_sound = fields.is_some_and(|fields| {
+                    let events = fields.get("events");
+                    events.is_none_or(|events| events.get().starts_with('['))
+                });
+                assert_eq!(fields_around(&changed, "events").is_ok(), is_sound, "{changed}");
+            }
         }
     }
 
