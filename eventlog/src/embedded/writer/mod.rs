@@ -223,11 +223,14 @@ impl Writer {
                 Ok(placed) => ready.appends.push(transaction::ReadyAppend {
                     placed,
                     created_ms,
-                    _claim: claim,
+                    claim,
                     reply,
                 }),
                 // Whoever does not wait for the answer any more does not need it.
-                Err(error) => drop(reply.send(Err(error))),
+                Err(error) => {
+                    drop(claim);
+                    drop(reply.send(Err(error)));
+                }
             }
         }
         let now = Instant::now();
@@ -282,6 +285,7 @@ impl Commit {
 impl Batch {
     fn fail(self, reason: &str) {
         for append in self.appends {
+            drop(append.claim);
             let _ = append.reply.send(Err(AppendError::InDoubt {
                 reason: reason.to_owned(),
             }));

@@ -25,12 +25,11 @@ pub(super) struct Ready {
     pub(super) commits: Vec<Commit>,
 }
 
-/// A record that waits for its place.
+/// A record that waits for its place. Its room in the queue is free before it is answered for: who has the answer may append again.
 pub(super) struct ReadyAppend {
     pub(super) placed: Placed,
     pub(super) created_ms: i64,
-    /// Room in the queue until the record is answered for.
-    pub(super) _claim: Claim,
+    pub(super) claim: Claim,
     pub(super) reply: oneshot::Sender<Result<Position, AppendError>>,
 }
 
@@ -63,6 +62,7 @@ impl Ready {
                 partition: i32::try_from(append.placed.index).unwrap_or(i32::MAX),
                 offset,
             };
+            drop(append.claim);
             // Whoever does not wait any more does not need the answer.
             let _ = append.reply.send(Ok(position));
         }
@@ -74,6 +74,7 @@ impl Ready {
     /// Answers everything after the transaction was rolled back.
     pub(super) fn fail(self, reason: &str) {
         for append in self.appends {
+            drop(append.claim);
             let _ = append.reply.send(Err(AppendError::InDoubt {
                 reason: reason.to_owned(),
             }));
