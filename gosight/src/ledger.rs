@@ -8,10 +8,12 @@ use gosight_schemas::topics::LEDGER_SHAPE;
 use uuid::Uuid;
 
 use crate::failure::Failure;
-use crate::scan::{Range, Scan};
+use crate::ranges::Times;
 
 /// Rejects that are remembered at the most: about 200 MB.
 const MAX_REJECTS: usize = 4_000_000;
+/// Records that one read brings at the most.
+const CHUNK: usize = 2_000;
 /// Jobs that are remembered at the most, the newest by id.
 const MAX_JOBS: usize = 10_000;
 
@@ -46,17 +48,17 @@ impl Ledger {
     /// Reads the entries written at or after `since_ms` (Unix ms), or all. An entry about a reject is younger than the reject, so
     /// whoever asks for rejects since a time needs no older entries. A topic that does not exist holds none.
     pub(crate) async fn read(log: &dyn EventLog, topic: &str, since_ms: Option<i64>) -> Result<Self, Failure> {
-        let range = Range {
+        let since = Times {
             from_ms: since_ms,
             to_ms: None,
         };
-        let mut scan = match Scan::open(log, topic, range).await {
-            Ok(scan) => scan,
+        let mut reader = match since.open(log, topic).await {
+            Ok(reader) => reader,
             Err(LogError::UnknownTopic { .. }) => return Ok(Self::default()),
             Err(error) => return Err(error.into()),
         };
         let mut ledger = Self::default();
-        while let Some(records) = scan.next().await? {
+        while let Some(records) = reader.next(CHUNK).await? {
             for record in records {
                 // An entry of a kind that a later version writes says nothing about what this one does.
                 if let Ok(entry) = LedgerEntry::from_json(&record.value) {

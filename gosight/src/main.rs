@@ -20,7 +20,6 @@ mod pretty_json;
 mod progress;
 mod ranges;
 mod replay;
-mod scan;
 mod send;
 mod staged_event;
 mod story;

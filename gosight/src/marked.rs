@@ -1,93 +1,127 @@
-//! An event as pretty JSON, with the lines of some fields marked.
+//! An event as a person reads it, with what is wrong beside the fields that it is wrong with.
 
-use std::fmt::Write;
-
+use gosight_schemas::Problem;
 use serde_json::Value;
 
 use crate::output::printable;
 
-/// Before the lines of a marked field, and before the others.
-const MARK: &str = "> ";
-const NO_MARK: &str = "  ";
+const MARK: &str = "   <-- ";
 
-/// Pretty JSON, each line behind a margin in which the fields (JSON pointers, RFC 6901) are marked. Text that does not read as JSON
-/// is shown as it is. Control characters come out escaped either way.
-pub(crate) fn pretty(json: &str, fields: &[&str]) -> String {
-    let Ok(value) = serde_json::from_str::<Value>(json) else {
-        return format!("{NO_MARK}{}", printable(json));
-    };
+/// The event as indented JSON; a problem stands at the line where its field begins, or where it would stand if it were there. Strangers'
+/// text can't steer the terminal.
+pub(crate) fn marked(event: &Value, problems: &[Problem]) -> String {
     let mut lines = Lines {
-        fields,
         text: String::new(),
+        problems,
     };
-    lines.value(&value, &mut String::new(), 0, "", "");
-    lines.text.pop();
+    lines.value("", "", "", event, Comma::None);
     lines.text
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comma {
+    None,
+    After,
+}
+
 struct Lines<'a> {
-    fields: &'a [&'a str],
     text: String,
+    problems: &'a [Problem],
 }
 
 impl Lines<'_> {
-    fn line(&mut self, pointer: &str, depth: usize, text: &str) {
-        let is_marked = !pointer.is_empty() && self.fields.contains(&pointer);
-        self.text.push_str(if is_marked { MARK } else { NO_MARK });
-        // Writing to a string does not fail.
-        let _ = writeln!(self.text, "{:1$}{text}", "", depth * 2);
-    }
-
-    fn value(&mut self, value: &Value, pointer: &mut String, depth: usize, before: &str, after: &str) {
-        let length = pointer.len();
+    /// Writes a value after `name`, the field's name with its colon or nothing.
+    fn value(&mut self, indent: &str, path: &str, name: &str, value: &Value, comma: Comma) {
+        let deeper = format!("{indent}  ");
         match value {
             Value::Object(fields) if !fields.is_empty() => {
-                self.line(pointer, depth, &format!("{before}{{"));
+                let absent = |field: &str| {
+                    let child = field.strip_prefix(path).and_then(|rest| rest.strip_prefix('/'));
+                    child.is_some_and(|child| {
+                        let first = child.split('/').next().unwrap_or_default();
+                        !fields.contains_key(&unescaped(first))
+                    })
+                };
+                self.line(indent, &format!("{name}{{"), path, absent);
                 let last = fields.len() - 1;
-                for (index, (name, field)) in fields.iter().enumerate() {
-                    pointer.push('/');
-                    pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-                    let before = format!("{}: ", scalar(&Value::from(name.as_str())));
-                    self.value(field, pointer, depth + 1, &before, if index == last { "" } else { "," });
-                    pointer.truncate(length);
+                for (index, (field, value)) in fields.iter().enumerate() {
+                    let child = format!("{path}/{}", field.replace('~', "~0").replace('/', "~1"));
+                    let name = format!("{}: ", Value::from(field.as_str()));
+                    self.value(&deeper, &child, &name, value, comma_at(index, last));
                 }
-                self.line("", depth, &format!("}}{after}"));
+                self.close(indent, '}', comma);
             }
-            Value::Array(elements) if !elements.is_empty() => {
-                self.line(pointer, depth, &format!("{before}["));
-                let last = elements.len() - 1;
-                for (index, element) in elements.iter().enumerate() {
-                    let _ = write!(pointer, "/{index}");
-                    self.value(element, pointer, depth + 1, "", if index == last { "" } else { "," });
-                    pointer.truncate(length);
+            Value::Array(values) if !values.is_empty() => {
+                self.line(indent, &format!("{name}["), path, |_| false);
+                let last = values.len() - 1;
+                for (index, value) in values.iter().enumerate() {
+                    self.value(&deeper, &format!("{path}/{index}"), "", value, comma_at(index, last));
                 }
-                self.line("", depth, &format!("]{after}"));
+                self.close(indent, ']', comma);
             }
-            other => self.line(pointer, depth, &format!("{before}{}{after}", scalar(other))),
+            plain => {
+                let after = if comma == Comma::After { "," } else { "" };
+                // What is wrong inside of it, though nothing is there, is wrong with it.
+                let inside = |field: &str| field.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+                self.line(indent, &format!("{name}{plain}{after}"), path, inside);
+            }
         }
+    }
+
+    fn close(&mut self, indent: &str, bracket: char, comma: Comma) {
+        self.text.push_str(indent);
+        self.text.push(bracket);
+        self.text.push_str(if comma == Comma::After { ",\n" } else { "\n" });
+    }
+
+    fn line(&mut self, indent: &str, text: &str, path: &str, also: impl Fn(&str) -> bool) {
+        self.text.push_str(indent);
+        // JSON escapes control characters itself, but for those beyond ASCII.
+        self.text.push_str(&printable(text));
+        for problem in self.problems {
+            if problem.field == path || also(&problem.field) {
+                self.text.push_str(MARK);
+                self.text.push_str(&printable(&problem.message));
+            }
+        }
+        self.text.push('\n');
     }
 }
 
-/// JSON escapes control characters itself, but for those beyond ASCII.
-fn scalar(value: &Value) -> String {
-    printable(&value.to_string())
+fn comma_at(index: usize, last: usize) -> Comma {
+    if index < last { Comma::After } else { Comma::None }
+}
+
+fn unescaped(name: &str) -> String {
+    name.replace("~1", "/").replace("~0", "~")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::pretty;
+    use gosight_schemas::{Problem, RejectCode};
+    use serde_json::json;
+
+    use super::marked;
 
     #[test]
-    fn the_field_is_marked_wherever_it_stands() {
-        let event = r#"{"a":[1,{"x/y":"\u009b31m"}],"b":{},"c":null}"#;
+    fn a_problem_stands_at_its_field_or_where_that_is_missing() {
+        let problem = |field: &str, message: &str| Problem {
+            code: RejectCode::MissingField,
+            field: field.to_owned(),
+            message: message.to_owned(),
+        };
+        let event = json!({ "page": { "url": 5 }, "list": [1, {}], "type": "click" });
+        let problems = [
+            problem("/timestamp", "is missing"),
+            problem("/page/url", "no string"),
+            problem("/page/path", "no path"),
+            problem("/list/1/x", "no x"),
+            problem("", "bad"),
+        ];
         assert_eq!(
-            pretty(event, &["/a/1/x~1y", "/c", "/missing", ""]),
-            "  {\n    \"a\": [\n      1,\n      {\n>       \"x/y\": \"\\u{9b}31m\"\n      }\n    ],\n    \"b\": {},\n>   \"c\": null\n  }"
+            marked(&event, &problems),
+            "{   <-- is missing   <-- bad\n  \"list\": [\n    1,\n    {}   <-- no x\n  ],\n  \
+             \"page\": {   <-- no path\n    \"url\": 5   <-- no string\n  },\n  \"type\": \"click\"\n}\n"
         );
-    }
-
-    #[test]
-    fn what_is_no_json_is_shown_as_it_is() {
-        assert_eq!(pretty("no\u{1b} json", &[]), "  no\\u{1b} json");
     }
 }

@@ -329,8 +329,13 @@ async fn validate_says_what_then_happens() {
 async fn validate_reads_every_form_and_marks_the_field() {
     let directory = TempDir::new().unwrap();
     let shown = gosight(&["validate", &mixed_batch(directory.path())]).await;
-    let marked: Vec<&str> = shown.output.lines().filter(|line| line.starts_with('>')).collect();
-    assert_eq!(marked, [">   \"timestamp\": \"yesterday\","], "{}", shown.output);
+    let marked: Vec<&str> = shown.output.lines().filter(|line| line.contains("<--")).collect();
+    assert_eq!(marked.len(), 1, "{}", shown.output);
+    assert!(
+        marked[0].starts_with("  \"timestamp\": \"yesterday\",   <-- timestamp must be a number"),
+        "{}",
+        shown.output
+    );
 
     let event = Event {
         r#type: EventType::PageView.into(),

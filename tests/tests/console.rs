@@ -64,6 +64,29 @@ async fn what_is_tried_out_flows_is_found_and_is_put_right() {
     let story = story.as_str().unwrap();
     assert!(story.contains("received") && story.contains("published"), "{story}");
 
+    // While it is paused, what comes is counted and waits.
+    let held = tab
+        .run(
+            "const pause = await until(() => [...document.querySelectorAll('button')].find((each) => each.innerText === 'Pause'))
+             pause.click()
+             return document.querySelectorAll('#live > li').length",
+        )
+        .await;
+    let more = batch("gs_test_key", session.as_str().unwrap(), &[page_view()]);
+    let url = format!("{}/v1/events", dev.http);
+    Client::new().post(url).json(&more).send().await.unwrap();
+    let shown = tab
+        .run(
+            "await until(() => document.querySelector('main [role=status]').innerText.includes('1 wait'))
+             const before = document.querySelectorAll('#live > li').length
+             const [goOn] = [...document.querySelectorAll('button')].filter((each) => each.innerText === 'Go on')
+             goOn.click()
+             await until(() => document.querySelectorAll('#live > li').length === before + 1)
+             return before",
+        )
+        .await;
+    assert_eq!(shown, held);
+
     // The reject: grouped, shown with its field marked, tried with a patch, redriven with the token.
     tab.open(&format!("{}/#/dead-letters", dev.console)).await;
     let marked = tab

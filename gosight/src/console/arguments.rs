@@ -40,4 +40,8 @@ pub(crate) struct ConsoleArguments {
     /// Show addresses and user ids
     #[arg(long)]
     pub(crate) reveal: bool,
+
+    /// What to log on standard error, for example info
+    #[arg(long, value_name = "FILTER", env = "LOG_LEVEL", default_value = "warn")]
+    pub(crate) log_level: String,
 }

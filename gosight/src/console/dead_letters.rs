@@ -7,6 +7,7 @@ use gosight_config::EnricherSettings;
 use gosight_enricher::Assets;
 use gosight_schemas::RejectCode;
 use gosight_schemas::ledger::{JobEntry, JobKind, JobState};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -25,6 +26,7 @@ use crate::dlq::source::{Scope, Source};
 use crate::dlq::trial::Verdict;
 use crate::failure::Failure;
 use crate::ledger::Ledger;
+use crate::moment;
 
 /// Rejects of a list at the most.
 const MOST_LISTED: usize = 200;
@@ -45,6 +47,8 @@ pub(super) struct Asked {
     #[serde(rename = "type")]
     event_type: String,
     id: String,
+    /// An age or a time; all where empty.
+    since: String,
     limit: usize,
 }
 
@@ -340,7 +344,12 @@ impl Asked {
             .map(|text| text.parse::<Uuid>())
             .transpose()
             .map_err(|_| Failure::usage(format!("{:?} is no reject id", self.id)))?;
+        let since = given(&self.since)
+            .map(|text| moment::parse(&text, Timestamp::now()))
+            .transpose()
+            .map_err(|error| Failure::usage(format!("since {error}")))?;
         Ok(Filter {
+            from: since.map(|time| time.as_millisecond()),
             code: code.into_iter().collect(),
             project: given(&self.project),
             session: given(&self.session),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gosight_config::kafka::TopicNames;
 use gosight_eventlog::{EventLog, LogError, LogRecord};
-use gosight_schemas::decode_raw_batch;
+use gosight_schemas::event_count;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -78,14 +78,11 @@ impl Flow {
         let now = unix_seconds();
         self.shared.asked.store(now, Ordering::Relaxed);
         if !self.shared.reads.swap(true, Ordering::Relaxed) {
-            for topic in [&self.topics.staging, &self.topics.events, &self.topics.errors] {
-                tokio::spawn(read_along(
-                    Arc::clone(&self.log),
-                    self.topics.clone(),
-                    topic.clone(),
-                    Arc::clone(&self.shared),
-                ));
-            }
+            tokio::spawn(read_along(
+                Arc::clone(&self.log),
+                self.topics.clone(),
+                Arc::clone(&self.shared),
+            ));
         }
         let lag = self.lag().await?;
         let seconds = self
@@ -123,9 +120,12 @@ impl Flow {
     }
 }
 
-async fn read_along(log: Arc<dyn EventLog>, topics: TopicNames, topic: String, shared: Arc<Shared>) {
-    if let Err(error) = counted(&*log, &topics, &topic, &shared).await {
-        tracing::warn!(topic, %error, "the console stopped reading");
+/// Reads all three or none: where one fails the others end too, so that the next question begins all of them anew and none twice.
+async fn read_along(log: Arc<dyn EventLog>, topics: TopicNames, shared: Arc<Shared>) {
+    let along = |topic| counted(&*log, &topics, topic, &shared);
+    let read = futures::try_join!(along(&topics.staging), along(&topics.events), along(&topics.errors));
+    if let Err(error) = read {
+        tracing::warn!(%error, "the console stopped counting; it begins anew when the page asks");
     }
     shared.reads.store(false, Ordering::Relaxed);
 }
@@ -159,8 +159,7 @@ async fn counted(log: &dyn EventLog, topics: &TopicNames, topic: &str, shared: &
 
 fn came(record: &LogRecord, topics: &TopicNames, topic: &str) -> Came {
     if topic == topics.staging {
-        let events = decode_raw_batch(&record.value).map_or(1, |batch| batch.event_count);
-        return Came::Staged(u64::try_from(events).unwrap_or(0));
+        return Came::Staged(event_count(&record.value).unwrap_or(1).into());
     }
     if topic == topics.errors {
         return Came::Error;

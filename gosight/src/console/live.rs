@@ -66,6 +66,13 @@ pub(super) struct Wanted {
     pub(super) personal: Personal,
 }
 
+/// What a stream is at.
+enum At {
+    Records(State),
+    /// The log failed: the page has been told.
+    End,
+}
+
 struct State {
     log: Arc<dyn EventLog>,
     wanted: Wanted,
@@ -92,12 +99,14 @@ pub(super) async fn lines(
         looked: Instant::now(),
         _permit: permit,
     };
-    Ok(futures::stream::unfold(state, |mut state| async move {
+    Ok(futures::stream::unfold(At::Records(state), |at| async move {
+        let At::Records(mut state) = at else { return None };
         match state.next().await {
-            Ok(lines) => Some((Ok(lines), state)),
+            Ok(lines) => Some((Ok(lines), At::Records(state))),
             Err(error) => {
                 tracing::warn!(%error, "the console stopped showing records");
-                None
+                let line = serde_json::json!({ "error": error.to_string() });
+                Some((Ok(format!("{line}\n").into()), At::End))
             }
         }
     }))

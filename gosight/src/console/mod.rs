@@ -4,6 +4,7 @@
 mod access;
 mod arguments;
 mod assets;
+mod books;
 mod dead_letters;
 mod flow;
 mod jobs;
@@ -15,8 +16,9 @@ use std::sync::Arc;
 
 use gosight_config::EnricherSettings;
 use gosight_config::kafka::TopicNames;
+use gosight_config::telemetry::{LogFormat, LogSettings};
 use gosight_eventlog::EventLog;
-use gosight_lifecycle::Shutdown;
+use gosight_lifecycle::{Shutdown, telemetry};
 use rand::distr::{Alphanumeric, SampleString};
 use tokio::net::TcpListener;
 
@@ -50,6 +52,12 @@ pub(crate) struct ConsoleParts {
 /// `gosight console`
 pub(crate) async fn run(arguments: ConsoleArguments) -> Result<(), Failure> {
     let enricher = connection::enricher_settings(arguments.enricher_config.as_deref())?;
+    // What a page can't be told, an operator finds here.
+    telemetry::init_logs(&LogSettings {
+        format: LogFormat::Human,
+        level: arguments.log_level.clone(),
+    })
+    .map_err(|error| Failure::usage(error.to_string()))?;
     let opened = connection::open_existing(&arguments.log, "gosight-console").await?;
     let listener = TcpListener::bind(arguments.listen).await.map_err(|error| {
         Failure::unavailable(format!(

@@ -13,22 +13,20 @@ use axum::{Json, Router};
 use gosight_lifecycle::Shutdown;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, StatusCode, Uri};
-use indicatif::ProgressBar;
-use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::access::{Door, Wish};
+use super::books::Books;
 use super::dead_letters::{Asked, DeadLetters, Order, begun};
 use super::flow::Flow;
 use super::live::{self, Wanted};
 use super::{ConsoleParts, assets};
 use crate::failure::Failure;
-use crate::ranges::Bound;
+use crate::story;
 use crate::tail::TopicChoice;
 use crate::tail::filter::{Filter, plain_type};
-use crate::{audit, story};
 
 /// A patch and a filter are small.
 const MAX_BODY: usize = 256 * 1024;
@@ -36,10 +34,6 @@ const MAX_BODY: usize = 256 * 1024;
 const MOST_STREAMS: usize = 32;
 /// Answers that take longer are given up; what they were about is too much for a page.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The books are checked over the last minutes.
-const AUDITED: SignedDuration = SignedDuration::from_mins(5);
-/// Breaks of the books that are named.
-const NAMED: usize = 10;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -49,6 +43,7 @@ struct Shared {
     parts: ConsoleParts,
     door: Door,
     flow: Flow,
+    books: Books,
     dead_letters: DeadLetters,
     streams: Arc<Semaphore>,
     shutdown: Shutdown,
@@ -67,6 +62,7 @@ impl State {
         Self(Arc::new(Shared {
             // An edge's address that is no header value can't be reached either.
             policy: HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'")),
+            books: Books::new(Arc::clone(&parts.log), parts.topics.clone(), parts.enricher.clone()),
             parts,
             door,
             flow,
@@ -168,43 +164,7 @@ async fn flow(state: Shown) -> Response {
 }
 
 async fn books(state: Shown) -> Response {
-    let parts = &state.0.0.parts;
-    answered(async {
-        let now = Timestamp::now();
-        let from = now.checked_sub(AUDITED).unwrap_or(now);
-        let request = audit::Request {
-            from: Bound::At(from),
-            to: Bound::End,
-            project: None,
-            limit: NAMED,
-        };
-        let report = audit::audit(
-            &*parts.log,
-            &parts.topics,
-            &parts.enricher,
-            &request,
-            &ProgressBar::hidden(),
-        )
-        .await?;
-        let findings: Vec<String> = report
-            .breaks
-            .iter()
-            .map(|found| format!("{}: {}", found.origin, found.detail))
-            .collect();
-        let total = report.total;
-        Ok::<_, Failure>(json!({
-            "balanced": report.balanced,
-            "from_ms": from.as_millisecond(),
-            "to_ms": now.as_millisecond(),
-            "staged": total.staged,
-            "raw": total.raw,
-            "errors": total.errors,
-            "duplicates": total.duplicates,
-            "in_flight": total.in_flight,
-            "findings": findings,
-        }))
-    })
-    .await
+    answered(state.0.0.books.now()).await
 }
 
 #[derive(Deserialize)]

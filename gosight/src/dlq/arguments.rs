@@ -135,6 +135,10 @@ pub(crate) struct ShowArguments {
     #[arg(long, value_name = "TIME|AGE")]
     pub(crate) from: Option<String>,
 
+    /// Enricher configuration: the rules by which the batch's other events are told
+    #[arg(long, value_name = "FILE")]
+    pub(crate) enricher_config: Option<PathBuf>,
+
     /// Show addresses and user ids
     #[arg(long)]
     pub(crate) reveal: bool,

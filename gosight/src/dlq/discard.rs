@@ -6,7 +6,6 @@ use super::filter::Filter;
 use super::source::Source;
 use super::writer::{Order, Writer, first_entry, take_over};
 use crate::failure::Failure;
-use crate::scan;
 
 /// Entries of one transaction.
 const TOGETHER: usize = 1_000;
@@ -29,7 +28,7 @@ pub(crate) async fn discard(source: &Source, order: Discard, mut step: impl FnMu
     let job = take_over(source, &source.ledger(&Filter::default()).await?, None).await?;
     let ledger = source.ledger(&order.filter).await?;
     let errors = &source.topics.errors;
-    let stretches = scan::stretches(&*source.log, errors, order.filter.range()).await?;
+    let spans = order.filter.times().spans(&*source.log, errors).await?;
     let filter = serde_json::to_value(&order.filter).map_err(|error| Failure::software(error.to_string()))?;
     let first = Order {
         kind: JobKind::Discard,
@@ -37,9 +36,9 @@ pub(crate) async fn discard(source: &Source, order: Discard, mut step: impl FnMu
         filter,
         reason: Some(order.reason),
     };
-    let mut writer = Writer::new(job, source, first_entry(first, errors, &stretches));
+    let mut writer = Writer::new(job, source, first_entry(first, errors, &spans));
     writer.commit(JobState::Running).await?;
-    let mut letters = source.letters_over(&stretches, &order.filter, ledger).await?;
+    let mut letters = source.letters_over(&spans, &order.filter, ledger).await?;
     while let Some(seen) = letters.next().await? {
         step(seen.len() as u64);
         for seen in seen {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::letter::Letter;
-use crate::scan::Range;
+use crate::ranges::Times;
+use crate::tail::filter::plain_type;
 
 /// Everything that is named must hold; of several values of one field, one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,8 +36,8 @@ pub(crate) struct Filter {
 
 impl Filter {
     /// The part of the topic in which such rejects stand.
-    pub(crate) fn range(&self) -> Range {
-        Range {
+    pub(crate) fn times(&self) -> Times {
+        Times {
             from_ms: self.from,
             to_ms: self.to,
         }
@@ -78,20 +79,12 @@ impl Filter {
             && is(&self.project, &reject.project_id)
             && is(&self.session, &reject.session_id)
             && is(&self.enricher_version, &reject.enricher_version)
-            && self
-                .event_type
-                .as_deref()
-                .is_none_or(|wanted| letter.event_type().is_some_and(|found| same_type(wanted, &found)))
+            && self.event_type.as_deref().is_none_or(|wanted| {
+                letter
+                    .event_type()
+                    .is_some_and(|found| plain_type(wanted) == plain_type(&found))
+            })
     }
-}
-
-/// Both spellings of a type are one: `page_view` and `EVENT_TYPE_PAGE_VIEW`.
-fn same_type(wanted: &str, found: &str) -> bool {
-    let plain = |name: &str| {
-        let lower = name.to_ascii_lowercase();
-        lower.strip_prefix("event_type_").map_or(lower.clone(), str::to_owned)
-    };
-    plain(wanted) == plain(found)
 }
 
 #[cfg(test)]

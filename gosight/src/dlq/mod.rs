@@ -8,7 +8,6 @@ pub(crate) mod discard;
 pub(crate) mod filter;
 pub(crate) mod groups;
 pub(crate) mod letter;
-mod marked;
 pub(crate) mod neighbours;
 pub(crate) mod patch;
 mod published;

@@ -1,21 +1,21 @@
 //! The other events of a reject's batch: from staging while that keeps the batch, else from raw and errors.
 
 use gosight_enricher::Assets;
-use gosight_enricher::core::{DedupeWindow, Outcome, process};
+use gosight_enricher::core::{Outcome, process};
 use gosight_eventlog::LogRecord;
 use gosight_schemas::{Origin, Reject, headers};
 use serde::Serialize;
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::source::Source;
 use crate::failure::Failure;
-use crate::scan::{Range, Scan, Stretch};
+use crate::ranges::{CLOCK_SLACK_MS, Times};
+use crate::staged_event::{NothingSeen, staged_record};
 
+/// Records that one read brings at the most.
+const CHUNK: usize = 2_000;
 /// A batch leads to its outputs within so many ms after its receipt, or they are not searched for.
 const SEARCHED_MS: i64 = 15 * 60 * 1_000;
-/// Before its receipt no output can stand, but clocks differ.
-const CLOCKS_MS: i64 = 60_000;
 
 /// One event of the batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -37,15 +37,6 @@ pub(crate) struct Batch {
     pub(crate) events: Vec<Neighbour>,
 }
 
-/// Looks at each event alone: what came before the batch does not matter here.
-struct NoWindow;
-
-impl DedupeWindow for NoWindow {
-    fn seen(&mut self, _key: Uuid, _append_time_ms: i64) -> bool {
-        false
-    }
-}
-
 /// The events of the reject's batch, itself included.
 pub(crate) async fn of(source: &Source, reject: &Reject, assets: &Assets) -> Result<Batch, Failure> {
     if let Some(record) = staged(source, &reject.origin).await? {
@@ -54,13 +45,13 @@ pub(crate) async fn of(source: &Source, reject: &Reject, assets: &Assets) -> Res
             events: from_staging(&record, assets),
         });
     }
-    let range = Range {
-        from_ms: Some(reject.received_at.saturating_sub(CLOCKS_MS)),
+    let times = Times {
+        from_ms: Some(reject.received_at.saturating_sub(CLOCK_SLACK_MS)),
         to_ms: Some(reject.received_at.saturating_add(SEARCHED_MS)),
     };
     let (raw, errors) = (&source.topics.events, &source.topics.errors);
-    let mut events = with_batch_id(source, raw, range, &reject.batch_id, event).await?;
-    events.extend(with_batch_id(source, errors, range, &reject.batch_id, rejected).await?);
+    let mut events = with_batch_id(source, raw, times, &reject.batch_id, event).await?;
+    events.extend(with_batch_id(source, errors, times, &reject.batch_id, rejected).await?);
     events.sort_by_key(|neighbour| neighbour.index);
     Ok(Batch {
         found_in: format!(
@@ -76,20 +67,11 @@ async fn staged(source: &Source, origin: &Origin) -> Result<Option<LogRecord>, F
     if source.log.describe(&origin.topic).await?.is_none() {
         return Ok(None);
     }
-    let stretch = Stretch {
-        partition: origin.partition,
-        next: origin.offset,
-        end: origin.offset + 1,
-    };
-    let mut scan = Scan::over(&*source.log, &origin.topic, &[stretch]).await?;
-    let records = scan.next().await?.unwrap_or_default();
-    Ok(records
-        .into_iter()
-        .find(|record| record.position.offset == origin.offset))
+    Ok(staged_record(&*source.log, &origin.topic, origin.partition, origin.offset).await?)
 }
 
 fn from_staging(record: &LogRecord, assets: &Assets) -> Vec<Neighbour> {
-    let processed = process(record, assets, &mut NoWindow, record.timestamp_ms);
+    let processed = process(record, assets, &mut NothingSeen, record.timestamp_ms);
     let neighbour = |outcome: &Outcome| match outcome {
         Outcome::Event(event) => Neighbour {
             index: event.origin.index,
@@ -116,13 +98,13 @@ fn from_staging(record: &LogRecord, assets: &Assets) -> Vec<Neighbour> {
 async fn with_batch_id(
     source: &Source,
     topic: &str,
-    range: Range,
+    times: Times,
     batch_id: &str,
     neighbour: fn(&LogRecord) -> Option<Neighbour>,
 ) -> Result<Vec<Neighbour>, Failure> {
     let mut found = Vec::new();
-    let mut scan = Scan::open(&*source.log, topic, range).await?;
-    while let Some(records) = scan.next().await? {
+    let mut reader = times.open(&*source.log, topic).await?;
+    while let Some(records) = reader.next(CHUNK).await? {
         let of_batch = records.iter().filter(|record| {
             let header = record.header(headers::BATCH_ID);
             header.is_some_and(|id| id == batch_id.as_bytes()) && record.header(headers::REDRIVE_OF).is_none()

@@ -8,10 +8,13 @@ use uuid::Uuid;
 
 use super::source::Source;
 use crate::failure::Failure;
-use crate::scan::{Range, Scan};
+use crate::ranges::Times;
 
 /// Events that are looked for at the most: 16 bytes each, and as much again for those found.
 const MAX_WANTED: usize = 2_000_000;
+
+/// Records that one read brings at the most.
+const CHUNK: usize = 2_000;
 
 /// Events by project and id.
 #[derive(Debug, Default, Clone)]
@@ -63,12 +66,12 @@ pub(crate) async fn on_raw(
     if wanted.is_empty() {
         return Ok(found);
     }
-    let range = Range {
+    let since = Times {
         from_ms: Some(since_ms),
         to_ms: None,
     };
-    let mut scan = Scan::open(&*source.log, &source.topics.events, range).await?;
-    while let Some(records) = scan.next().await? {
+    let mut reader = since.open(&*source.log, &source.topics.events).await?;
+    while let Some(records) = reader.next(CHUNK).await? {
         step(records.len() as u64);
         for record in &records {
             if let Some(identity) = identity(record)

@@ -15,14 +15,12 @@ use super::patch::Patch;
 use super::published::{self, Events};
 use super::source::{Scope, Source};
 use super::trial::{Bench, Verdict, try_again};
-use super::writer::{Order, Writer, first_entry, now_ms, stretches_of, take_over};
+use super::writer::{Order, Writer, first_entry, now_ms, spans_of, take_over};
 use crate::failure::Failure;
-use crate::scan;
+use crate::ranges::CLOCK_SLACK_MS;
 
 /// Records of one transaction at the most, entries included.
 const TOGETHER: usize = 500;
-/// The clocks of edges and enrichers may differ by so many ms.
-const CLOCKS_MS: i64 = 60_000;
 /// Transactions a second at the rate's own pace: a slow rate still commits so often.
 const COMMITS_A_SECOND: u32 = 5;
 
@@ -143,7 +141,7 @@ pub(crate) async fn redrive(
     let patch = request.patch()?;
     let topics = topics_of(source);
     let bench = bench(means, &request, patch.as_ref(), &topics);
-    let stretches = stretches_of(&entry);
+    let spans = spans_of(&entry);
     // Nobody else commits from here on.
     let ledger = source.ledger(&request.filter).await?;
     let mut known = if request.looks_for_duplicates {
@@ -154,7 +152,7 @@ pub(crate) async fn redrive(
     let mut writer = Writer::new(job, source, entry);
     writer.commit(JobState::Running).await?;
     let mut pace = Pace::new(means.rate);
-    let mut letters = source.letters_over(&stretches, &request.filter, ledger).await?;
+    let mut letters = source.letters_over(&spans, &request.filter, ledger).await?;
     while let Some(seen) = letters.next().await? {
         for seen in seen {
             let is_over = request.max.is_some_and(|max| writer.done() >= max);
@@ -214,7 +212,7 @@ async fn entry_of(source: &Source, start: Start) -> Result<(JobEntry, Request), 
     match start {
         Start::New { request, who } => {
             let errors = &source.topics.errors;
-            let stretches = scan::stretches(&*source.log, errors, request.filter.range()).await?;
+            let spans = request.filter.times().spans(&*source.log, errors).await?;
             let filter = serde_json::to_value(&request).map_err(|error| Failure::software(error.to_string()))?;
             let order = Order {
                 kind: JobKind::Redrive,
@@ -222,7 +220,7 @@ async fn entry_of(source: &Source, start: Start) -> Result<(JobEntry, Request), 
                 filter,
                 reason: None,
             };
-            Ok((first_entry(order, errors, &stretches), *request))
+            Ok((first_entry(order, errors, &spans), *request))
         }
         Start::Resume(job_id) => {
             let ledger = source.ledger(&Filter::default()).await?;
@@ -251,9 +249,7 @@ async fn entry_of(source: &Source, start: Start) -> Result<(JobEntry, Request), 
 async fn survey(source: &Source, request: &Request, bench: &Bench<'_>, entry: &JobEntry) -> Result<Events, Failure> {
     let ledger = source.ledger(&request.filter).await?;
     let mut survey = Survey::new();
-    let mut letters = source
-        .letters_over(&stretches_of(entry), &request.filter, ledger)
-        .await?;
+    let mut letters = source.letters_over(&spans_of(entry), &request.filter, ledger).await?;
     while let Some(seen) = letters.next().await? {
         for letter in seen.into_iter().filter_map(|seen| seen.letter) {
             if let Verdict::Passes(redriven) = try_again(&letter, bench, now_ms()) {
@@ -284,7 +280,7 @@ impl Survey {
     }
 
     async fn on_raw(&self, source: &Source) -> Result<Events, Failure> {
-        let since = self.oldest_ms.saturating_sub(CLOCKS_MS);
+        let since = self.oldest_ms.saturating_sub(CLOCK_SLACK_MS);
         published::on_raw(source, &self.wanted, since, |_| {}).await
     }
 }

@@ -10,10 +10,10 @@ use super::groups::{Glance, Group, Groups};
 use super::letter::Letter;
 use crate::failure::Failure;
 use crate::ledger::Ledger;
-use crate::scan::{Scan, Stretch};
+use crate::ranges::{CLOCK_SLACK_MS, RangeReader, Span};
 
-/// So much may two clocks differ.
-const CLOCKS_MS: i64 = 60_000;
+/// Records that one read brings at the most: bounds what is held.
+const CHUNK: usize = 2_000;
 
 /// Where rejects, and what was done about them, stand.
 #[derive(Clone)]
@@ -41,7 +41,7 @@ pub(crate) struct Listing {
 
 /// Rejects as they are read.
 pub(crate) struct Letters {
-    scan: Scan,
+    reader: RangeReader,
     filter: Filter,
     ledger: Option<Ledger>,
     pub(crate) unreadable: u64,
@@ -57,7 +57,7 @@ impl Source {
     /// What was done about rejects of the filter's time. An entry is younger than its reject.
     pub(crate) async fn ledger(&self, filter: &Filter) -> Result<Ledger, Failure> {
         // The ledger's times are by operators' clocks, those of rejects by the enrichers'.
-        let since = filter.from.map(|from| from.saturating_sub(CLOCKS_MS));
+        let since = filter.from.map(|from| from.saturating_sub(CLOCK_SLACK_MS));
         Ledger::read(&*self.log, &self.topics.ledger, since).await
     }
 
@@ -67,19 +67,19 @@ impl Source {
             Scope::Waiting => Some(self.ledger(filter).await?),
             Scope::All => None,
         };
-        let scan = Scan::open(&*self.log, &self.topics.errors, filter.range()).await?;
-        Ok(Letters::new(scan, filter.clone(), ledger))
+        let reader = filter.times().open(&*self.log, &self.topics.errors).await?;
+        Ok(Letters::new(reader, filter.clone(), ledger))
     }
 
-    /// Those of given stretches of the topic that the ledger does not settle.
+    /// Those of given spans of the topic that the ledger does not settle.
     pub(crate) async fn letters_over(
         &self,
-        stretches: &[Stretch],
+        spans: &[Span],
         filter: &Filter,
         ledger: Ledger,
     ) -> Result<Letters, Failure> {
-        let scan = Scan::over(&*self.log, &self.topics.errors, stretches).await?;
-        Ok(Letters::new(scan, filter.clone(), Some(ledger)))
+        let reader = RangeReader::open_rest(&*self.log, &self.topics.errors, spans).await?;
+        Ok(Letters::new(reader, filter.clone(), Some(ledger)))
     }
 
     /// The rejects in groups. Most are counted by their headers alone. `step` hears how many records were read.
@@ -97,7 +97,7 @@ impl Source {
         };
         let mut groups = Groups::default();
         let by_headers = filter.is_by_headers();
-        while let Some(records) = letters.scan.next().await? {
+        while let Some(records) = letters.reader.next(CHUNK).await? {
             step(records.len() as u64);
             listing.records += records.len() as u64;
             for record in records.iter().filter(|record| filter.may_match(record)) {
@@ -124,9 +124,9 @@ impl Source {
 }
 
 impl Letters {
-    fn new(scan: Scan, filter: Filter, ledger: Option<Ledger>) -> Self {
+    fn new(reader: RangeReader, filter: Filter, ledger: Option<Ledger>) -> Self {
         Self {
-            scan,
+            reader,
             filter,
             ledger,
             unreadable: 0,
@@ -135,7 +135,7 @@ impl Letters {
 
     /// The next records, in offset order per partition; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<Seen>>, Failure> {
-        let Some(records) = self.scan.next().await? else {
+        let Some(records) = self.reader.next(CHUNK).await? else {
             return Ok(None);
         };
         let seen = records.iter().map(|record| Seen {

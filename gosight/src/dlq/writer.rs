@@ -14,7 +14,7 @@ use super::letter::Letter;
 use super::source::Source;
 use crate::failure::Failure;
 use crate::ledger::{self, Ledger};
-use crate::scan::Stretch;
+use crate::ranges::Span;
 
 /// A job that said something in the last so many ms may still run.
 const MAY_RUN_MS: i64 = 30_000;
@@ -74,7 +74,7 @@ pub(crate) async fn take_over(source: &Source, ledger: &Ledger, mine: Option<&st
 }
 
 impl Writer {
-    /// Starts a job over those stretches of the errors topic, or goes on with one.
+    /// Starts a job over those spans of the errors topic, or goes on with one.
     pub(crate) fn new(job: Box<dyn Job>, source: &Source, entry: JobEntry) -> Self {
         Self {
             job,
@@ -149,13 +149,13 @@ impl Writer {
 }
 
 /// A new job's first entry.
-pub(crate) fn first_entry(order: Order, topic: &str, stretches: &[Stretch]) -> JobEntry {
+pub(crate) fn first_entry(order: Order, topic: &str, spans: &[Span]) -> JobEntry {
     let now = now_ms();
-    let positions = stretches.iter().map(|stretch| JobPosition {
+    let positions = spans.iter().map(|span| JobPosition {
         topic: topic.to_owned(),
-        partition: stretch.partition,
-        next: stretch.next,
-        end: stretch.end,
+        partition: span.partition,
+        next: span.from,
+        end: span.to,
     });
     JobEntry {
         job_id: Uuid::now_v7().to_string(),
@@ -172,13 +172,13 @@ pub(crate) fn first_entry(order: Order, topic: &str, stretches: &[Stretch]) -> J
 }
 
 /// What is left of a job.
-pub(crate) fn stretches_of(entry: &JobEntry) -> Vec<Stretch> {
-    let stretches = entry.positions.iter().map(|place| Stretch {
+pub(crate) fn spans_of(entry: &JobEntry) -> Vec<Span> {
+    let spans = entry.positions.iter().map(|place| Span {
         partition: place.partition,
-        next: place.next,
-        end: place.end,
+        from: place.next,
+        to: place.end,
     });
-    stretches.collect()
+    spans.collect()
 }
 
 /// Unix ms.

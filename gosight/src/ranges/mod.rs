@@ -2,6 +2,7 @@
 
 mod prime;
 mod reader;
+mod times;
 
 use std::collections::BTreeMap;
 
@@ -11,8 +12,9 @@ use jiff::Timestamp;
 use crate::failure::Failure;
 use crate::moment;
 
-pub(crate) use self::prime::{CLOCK_SLACK, primed_from, since};
+pub(crate) use self::prime::{CLOCK_SLACK, CLOCK_SLACK_MS, primed_from, since};
 pub(crate) use self::reader::RangeReader;
+pub(crate) use self::times::Times;
 
 /// One end of a range.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use super::{Bound, RangeReader, Span};
 
 /// Clocks, ours and those of brokers, may differ by so much before ids are missed; reading more than the window does no harm.
-pub(crate) const CLOCK_SLACK: Duration = Duration::from_secs(60);
+pub(crate) const CLOCK_SLACK: Duration = Duration::from_millis(CLOCK_SLACK_MS.unsigned_abs());
+/// The same in ms.
+pub(crate) const CLOCK_SLACK_MS: i64 = 60_000;
 
 /// For each span the offset, at or before its start, from which ids can still make an event of the span a duplicate.
 pub(crate) async fn primed_from(

@@ -36,6 +36,17 @@ impl RangeReader {
         })
     }
 
+    /// The same of spans that were noted a while ago: what has been deleted of them meanwhile is left out.
+    pub(crate) async fn open_rest(log: &dyn EventLog, topic: &str, spans: &[Span]) -> Result<Self, LogError> {
+        let bounds = log.bounds(topic).await?;
+        let rest = spans.iter().filter_map(|span| {
+            let bound = bounds.iter().find(|bound| bound.partition == span.partition)?;
+            let from = span.from.max(bound.earliest);
+            Some(Span { from, ..*span })
+        });
+        Self::open(log, topic, &rest.collect::<Vec<_>>()).await
+    }
+
     /// Ends earlier: at these offsets, by partition, where they lie before the ends.
     pub(crate) fn cut(&mut self, ends: &[(i32, i64)]) {
         for (partition, earlier) in ends {

@@ -10,8 +10,9 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::failure::Failure;
-use crate::marked;
+use crate::marked::marked;
 use crate::output::{self, OutputFormat, printable};
+use crate::pretty_json::{self, Colours};
 
 /// One event's outcome.
 #[derive(Debug, Serialize)]
@@ -110,41 +111,51 @@ fn shown(verdict: &Verdict) -> String {
     match &verdict.outcome {
         Became::Event { event } => format!(
             "Event {index} is good; it would stand on raw as\n{}",
-            marked::pretty(event.get(), &[])
+            pretty_json::pretty(event.get(), Colours::of_stdout())
         ),
         Became::Duplicate { event_id } => {
             format!("Event {index} is a duplicate: the id {event_id} came before in the batch")
         }
         Became::Reject { problems, original } => {
-            let mut text = format!("Event {index} would be rejected:");
+            let mut text = format!("Event {index} would be rejected:\n");
             for problem in problems {
                 let field = if problem.field.is_empty() {
                     "the event"
                 } else {
                     &problem.field
                 };
-                text.push_str(&format!(
-                    "\n  {}  {}: {}",
-                    printable(field),
-                    problem.code,
-                    printable(&problem.message)
-                ));
+                text.push_str(&format!("  {}  {}\n", printable(field), problem.code));
             }
-            let fields: Vec<&str> = problems.iter().map(|problem| problem.field.as_str()).collect();
-            text.push('\n');
-            text.push_str(&original_shown(original, &fields));
+            text.push_str(&original_shown(original, problems));
             text
         }
     }
 }
 
-fn original_shown(original: &OriginalEvent, fields: &[&str]) -> String {
+fn original_shown(original: &OriginalEvent, problems: &[Problem]) -> String {
     match original {
-        OriginalEvent::Json(text) => marked::pretty(text.get(), fields),
+        OriginalEvent::Json(text) => event_shown(text.get(), problems),
         OriginalEvent::Base64(base64) => match STANDARD.decode(base64).map(String::from_utf8) {
-            Ok(Ok(text)) => marked::pretty(&text, fields),
-            _ => format!("  base64 {base64}"),
+            Ok(Ok(text)) => event_shown(&text, problems),
+            _ => format!("{}base64 {base64}", messages(problems)),
         },
-        OriginalEvent::Cut { size, .. } | OriginalEvent::Withheld { size, .. } => format!("  ({size} bytes)"),
+        OriginalEvent::Cut { size, .. } | OriginalEvent::Withheld { size, .. } => {
+            format!("{}({size} bytes)", messages(problems))
+        }
     }
+}
+
+fn event_shown(json: &str, problems: &[Problem]) -> String {
+    match serde_json::from_str(json) {
+        Ok(event) => marked(&event, problems),
+        Err(_) => format!("{}{}", messages(problems), printable(json)),
+    }
+}
+
+/// Where there is no field that they could stand at.
+fn messages(problems: &[Problem]) -> String {
+    problems
+        .iter()
+        .map(|problem| format!("  {}\n", printable(&problem.message)))
+        .collect()
 }

@@ -2,20 +2,21 @@
 import { get, post } from './api.js'
 import { count, facts, field, h, json, moment, table } from './dom.js'
 
-const FILTERS = ['code', 'project', 'type', 'session']
+// Errors keep 30 days; a page that opens reads one of them.
+const FILTERS = { code: '', project: '', type: '', session: '', since: '24h' }
 
 const link = (text, onclick) => h('button', { type: 'button', className: 'link', onclick }, text)
 
 const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms) })
 
 export const deadLetters = async (main, { signal, tell, parameters }) => {
-  const inputs = Object.fromEntries(FILTERS.map((name) =>
-    [name, h('input', { name, size: 18, value: parameters.get(name) ?? '', autocomplete: 'off', spellcheck: false })]))
+  const inputs = Object.fromEntries(Object.entries(FILTERS).map(([name, value]) =>
+    [name, h('input', { name, size: 18, value: parameters.get(name) ?? value, autocomplete: 'off', spellcheck: false })]))
   const filter = () => Object.fromEntries(
-    FILTERS.map((name) => [name, inputs[name].value.trim()]).filter(([, value]) => value))
+    Object.entries(inputs).map(([name, input]) => [name, input.value.trim()]).filter(([, value]) => value))
   const [groups, list, one, ledger] = ['groups', 'rejects', 'reject', 'ledger'].map((id) => h('section', { id }))
   const form = h('form', { className: 'filters' },
-    FILTERS.map((name) => field(name, inputs[name])), h('button', { className: 'primary' }, 'Show'))
+    Object.entries(inputs).map(([name, input]) => field(name, input)), h('button', { className: 'primary' }, 'Show'))
   main.append(h('h2', {}, 'Dead letters'), form, groups, list, one, ledger)
 
   const failing = (place, work) => async (...given) => {
@@ -53,7 +54,7 @@ export const deadLetters = async (main, { signal, tell, parameters }) => {
 
   const showList = async () => {
     list.replaceChildren()
-    if (!Object.keys(filter()).length) return
+    if (!Object.keys(filter()).some((name) => name !== 'since')) return
     await showRows()
     list.replaceChildren(rows, bench())
   }

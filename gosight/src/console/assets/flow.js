@@ -35,7 +35,10 @@ const lags = (partitions) => {
   ]))
 }
 
-const books = ({ balanced, from_ms, to_ms, staged, raw, errors, duplicates, in_flight, findings }) =>
+const books = (checked) => (checked.batches === undefined ? audited(checked)
+  : h('p', { id: 'books' }, `${count(checked.batches)} batches of the last five minutes are too many for a page; `, h('code', {}, 'gosight audit --from 5m'), ' checks them'))
+
+const audited = ({ balanced, from_ms, to_ms, staged, raw, errors, duplicates, in_flight, findings }) =>
   h('div', {},
     h('p', { className: balanced ? 'good' : 'bad', id: 'books' }, balanced ? 'The books balance' : 'The books do not balance',
       h('span', { className: 'quiet' }, ` · ${moment(from_ms)} to ${moment(to_ms)}: ${count(staged)} staged = ${count(raw)} on raw + ${count(errors)} rejects + `
@@ -44,8 +47,8 @@ const books = ({ balanced, from_ms, to_ms, staged, raw, errors, duplicates, in_f
 
 export const flow = async (main, { signal }) => {
   const numbers = h('div', {})
-  const audited = h('div', {}, h('p', { className: 'quiet' }, 'Checking the books …'))
-  main.append(h('h2', {}, 'Flow'), numbers, h('h2', {}, 'Books'), audited)
+  const checked = h('div', {}, h('p', { className: 'quiet' }, 'Checking the books …'))
+  main.append(h('h2', {}, 'Flow'), numbers, h('h2', {}, 'Books'), checked)
 
   const refresh = async () => {
     const now = await get('flow', {}, signal)
@@ -66,14 +69,14 @@ export const flow = async (main, { signal }) => {
         figure('Receipt to raw, p99', points.map((point) => ({ raw: point.p99_ms ?? 0 })), [['raw', '']], milliseconds)),
       h('h3', {}, 'Lag by partition'), lags(now.lag))
   }
-  const audit = async () => { audited.replaceChildren(books(await get('books', {}, signal))) }
+  const audit = async () => { checked.replaceChildren(books(await get('books', {}, signal))) }
 
   const every = async (wait, work) => {
     while (!signal.aborted) {
       try {
         await work()
       } catch (error) {
-        if (!signal.aborted) audited.replaceChildren(h('p', { className: 'bad', role: 'alert' }, error.message))
+        if (!signal.aborted) checked.replaceChildren(h('p', { className: 'bad', role: 'alert' }, error.message))
       }
       await new Promise((resolve) => { setTimeout(resolve, wait) })
     }

@@ -67,6 +67,7 @@ export const live = async (main, { signal, parameters }) => {
     say()
   })
   const receive = (message) => {
+    if (message.error) throw new Error(message.error)
     if (message.skipped) skipped += message.skipped
     else if (!isPaused) add(message)
     else if (held.length < MOST) held.push(message)

@@ -67,7 +67,10 @@ export const tryIt = async (main, { signal }) => {
     said, h('h3', {}, 'What came of it'), arrived)
 
   for (const topic of ['raw', 'errors']) {
-    stream('live', { topic, session }, signal, (message) => { if (!message.skipped) arrived.prepend(item(message)) })
+    stream('live', { topic, session }, signal, (message) => {
+      if (message.error) throw new Error(message.error)
+      if (!message.skipped) arrived.prepend(item(message))
+    })
       .catch((error) => { if (!signal.aborted) say(error.message, 'bad') })
   }
 }

@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::super::arguments::{FilterArguments, ShowArguments};
 use super::super::letter::Letter;
-use super::super::marked::marked;
 use super::super::neighbours::{self, Neighbour};
 use super::super::redact::{redact, redacted_message};
 use super::super::source::Scope;
 use super::{assets, open};
 use crate::failure::Failure;
+use crate::marked::marked;
 use crate::moment;
 use crate::output::{self, OutputFormat, Row, printable};
 
@@ -40,7 +40,7 @@ pub(super) async fn run(arguments: ShowArguments) -> Result<(), Failure> {
     };
     let ledger = source.ledger(&filter).await?;
     let settled = ledger.settled(letter.reject.reject_id, letter.reject.attempt);
-    let batch = neighbours::of(&source, &letter.reject, &assets(None)?).await?;
+    let batch = neighbours::of(&source, &letter.reject, &assets(arguments.enricher_config.as_deref())?).await?;
     let mut reject = tree(&letter)?;
     if !arguments.reveal {
         redact(&mut reject);
@@ -59,7 +59,7 @@ pub(super) async fn run(arguments: ShowArguments) -> Result<(), Failure> {
         if !arguments.reveal {
             redact(&mut event);
         }
-        printable_lines(&marked(&event, &letter.reject.problems))
+        marked(&event, &letter.reject.problems)
     });
     match event {
         Some(event) => output::say(&format!("Event:\n{event}"))?,
@@ -115,11 +115,6 @@ fn head(letter: &Letter, settled: Option<&str>) -> String {
     });
     lines.extend(problems);
     lines.push(String::new());
-    lines.join("\n")
-}
-
-fn printable_lines(text: &str) -> String {
-    let lines: Vec<String> = text.lines().map(printable).collect();
     lines.join("\n")
 }
 
