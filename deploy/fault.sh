@@ -16,7 +16,7 @@ flock -n 8 || {
 }
 
 cargo build --release --workspace --bins --locked
-cargo test --release -p gosight-tests --locked --test exactly_once --no-run
+cargo bench -p gosight-tests --locked --bench fault --no-run
 
 # PostgreSQL and Redis; the test has a Kafka of its own.
 export SERVICES_DIR=$PWD/target/services-fault SERVICES_PORTS=any KAFKA_BROKERS=${KAFKA_BROKERS:-none}
@@ -32,5 +32,5 @@ deploy/services/services.sh start 8>&-
 # shellcheck source=/dev/null
 . "$SERVICES_DIR/env"
 for brokers in ${FAULT_BROKERS:-1 3}; do
-  FAULT_BROKERS=$brokers cargo test --release -p gosight-tests --locked --test exactly_once -- --ignored --nocapture 8>&-
+  FAULT_BROKERS=$brokers cargo bench -p gosight-tests --locked --bench fault 8>&-
 done

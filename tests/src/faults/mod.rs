@@ -53,6 +53,21 @@ pub struct Ordeal {
     pub deadline: Duration,
 }
 
+/// A number from the environment; `make fault` documents them.
+///
+/// # Panics
+/// It is there and no number.
+pub fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    let number = text.parse();
+    Some(number.unwrap_or_else(|_| panic!("{variable}={text} is no number")))
+}
+
+/// The seed that the environment names, or another one each time.
+pub fn seed() -> u64 {
+    number("FAULT_SEED").unwrap_or_else(|| now_ms().unsigned_abs())
+}
+
 /// What faults the enrichers met, by what they and the brokers tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Met {
