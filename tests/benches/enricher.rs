@@ -24,7 +24,7 @@ use gosight_tests::{usage, wait};
 use serde_json::Value;
 use uuid::Uuid;
 
-const BATCHES: u64 = 40_000;
+const BATCHES: u64 = 120_000;
 const EVENTS_PER_BATCH: u64 = 10;
 const SESSIONS: u64 = 2_000;
 const ROUNDS: usize = 3;

@@ -16,7 +16,10 @@ pub(super) const MAX_RECORD_BYTES: usize = 32 << 20;
 /// Bytes of outputs that wait in one transactional producer; beyond it the lane or job waits.
 const LANE_QUEUE_KBYTES: usize = 128 << 10;
 /// Bytes that one consumer fetches ahead of its polls.
-const FETCH_AHEAD_KBYTES: usize = 32 << 10;
+const FETCH_AHEAD_KBYTES: usize = 4 << 10;
+/// Bytes of one partition in one answer, still compressed: unpacked they are many times as much, for every partition at once. A record
+/// that is larger comes alone.
+const FETCH_BYTES: usize = 128 << 10;
 /// A lane that does not poll for so long loses its partitions, though its heartbeats go on.
 const MAX_POLL_INTERVAL: Duration = Duration::from_secs(120);
 
@@ -137,6 +140,8 @@ pub(super) fn transactional_producer(
         .set("retry.backoff.ms", "1")
         .set("retry.backoff.max.ms", "100")
         .set("linger.ms", "1")
+        // What is confirmed needs no report: the count of what is in flight tells.
+        .set("delivery.report.only.error", "true")
         .set("queue.buffering.max.kbytes", LANE_QUEUE_KBYTES.to_string())
         .set("queue.buffering.max.messages", "0");
     config
@@ -153,6 +158,7 @@ fn consumer(settings: &KafkaSettings, client_id: &str, group: &str) -> ClientCon
         // A position that is no longer there is an error to be named, never a jump.
         .set("auto.offset.reset", "error")
         .set("queued.max.messages.kbytes", FETCH_AHEAD_KBYTES.to_string())
+        .set("fetch.message.max.bytes", FETCH_BYTES.to_string())
         // When the fetched records have been taken, fetch on at once, not after a second.
         .set("fetch.queue.backoff.ms", "5");
     config

@@ -1,6 +1,7 @@
 //! A lane's or a job's transactional producer: outputs and positions, all or nothing.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -18,8 +19,11 @@ use crate::kafka::limits::TopicLimits;
 use crate::kafka::record::{headers_out, size_on_broker};
 use crate::{LaneError, LogError};
 
-/// How long one poll for delivery reports waits. rdkafka's own flush waits 100 ms each time, which would rule the commit's time.
-const DRAIN_STEP: Duration = Duration::from_millis(1);
+/// How long to wait before looking again whether the outputs are confirmed. rdkafka's own flush waits 100 ms each time, which would
+/// rule the commit's time; and its polls with a timeout spin through the last millisecond, so they are never given one.
+const DRAIN_STEP: Duration = Duration::from_micros(300);
+/// The least that a call of librdkafka is given, which counts in milliseconds.
+const LEAST_TIMEOUT: Duration = Duration::from_millis(1);
 /// How long one call that can be resumed waits, before delivery reports are served again.
 const RESUME_STEP: Duration = Duration::from_millis(200);
 /// What the last phase of a commit or abort has beyond the transaction's own time.
@@ -145,7 +149,7 @@ impl Transactions {
         match sent {
             Err(Failure::Aborted(reason)) => {
                 // Where an output has failed, that is why the positions were not taken, and it says more.
-                self.producer.poll(DRAIN_STEP);
+                self.wait();
                 let undelivered = self.producer.context().take_first();
                 Err(undelivered.map_or(Failure::Aborted(reason), |undelivered| self.undelivered(undelivered)))
             }
@@ -169,7 +173,7 @@ impl Transactions {
                 Err((error, back)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
                     self.check_deadline(deadline, "the outputs did not fit into the producer's queue")?;
                     message = back;
-                    self.producer.poll(DRAIN_STEP);
+                    self.wait();
                 }
                 Err((error, _)) => {
                     let undelivered = Undelivered {
@@ -193,8 +197,14 @@ impl Transactions {
                 return Ok(());
             }
             self.check_deadline(deadline, "the brokers did not confirm the outputs")?;
-            self.producer.poll(DRAIN_STEP);
+            self.wait();
         }
+    }
+
+    /// Serves a delivery report, then waits a little.
+    fn wait(&self) {
+        self.producer.poll(Duration::ZERO);
+        thread::sleep(DRAIN_STEP);
     }
 
     fn check_deadline(&self, deadline: Instant, what: &str) -> Result<(), Failure> {
@@ -236,7 +246,7 @@ impl Transactions {
                 Ok(()) => return Ok(()),
                 Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {
                     // It waits for delivery reports, which only polls serve.
-                    self.producer.poll(DRAIN_STEP);
+                    self.wait();
                 }
                 Err(error) => {
                     return Err(match self.classify(&error) {
@@ -253,7 +263,7 @@ impl Transactions {
             match call() {
                 Ok(()) => return Ok(()),
                 Err(KafkaError::Transaction(error)) if may_repeat(&error) && Instant::now() < deadline => {
-                    self.producer.poll(DRAIN_STEP);
+                    self.wait();
                 }
                 Err(error) => return Err(self.classify(&error)),
             }
@@ -303,7 +313,7 @@ fn is_fencing(code: RDKafkaErrorCode) -> bool {
 }
 
 fn remaining(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now()).max(DRAIN_STEP)
+    deadline.saturating_duration_since(Instant::now()).max(LEAST_TIMEOUT)
 }
 
 /// An output that the brokers did not take.
