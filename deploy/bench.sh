@@ -17,7 +17,8 @@ flock -n 8 || {
 cargo build --release --workspace --bins --locked
 cargo bench -p gosight-tests --locked --no-run
 
-export SERVICES_DIR=$PWD/target/services-bench SERVICES_PORTS=any
+# As brokers have it by default: the members of a new group share its partitions once, not twice while they are measured.
+export SERVICES_DIR=$PWD/target/services-bench SERVICES_PORTS=any KAFKA_REBALANCE_DELAY_MS=3000
 trap 'deploy/services/services.sh stop 8>&-' EXIT
 deploy/services/services.sh start 8>&-
 # shellcheck source=/dev/null

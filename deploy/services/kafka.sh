@@ -95,8 +95,8 @@ min.insync.replicas=$in_sync
 broker.session.timeout.ms=$session
 broker.heartbeat.interval.ms=$heartbeat
 
-# The first member of a group doesn't wait for others; sessions of 2 s are allowed, so that tests see a dead member soon.
-group.initial.rebalance.delay.ms=0
+# The first member of a group doesn't wait for others, unless KAFKA_REBALANCE_DELAY_MS says so; sessions of 2 s are allowed, so that tests see a dead member soon.
+group.initial.rebalance.delay.ms=${KAFKA_REBALANCE_DELAY_MS:-0}
 group.min.session.timeout.ms=1000
 
 # A transaction that nobody ends holds readers back; look for those every second, not every ten.
