@@ -309,7 +309,7 @@ server: { host: 127.0.0.1, admin_port: 0 }
 kafka:
   brokers: "${KAFKA_BROKERS}"
   topics: { staging: STAGING, events: RAW, errors: ERRORS, replay: REPLAY, ledger: LEDGER }
-consumer: { group: "${GROUP:-DEFAULT}", instance_id: "${INSTANCE_ID:-}", session_timeout: "${SESSION_TIMEOUT:-8s}" }
+consumer: { group: "${GROUP:-DEFAULT}", instance_id: "${INSTANCE_ID:-}", session_timeout: "${SESSION_TIMEOUT:-8s}", lanes: "${LANES:-2}" }
 transaction: { timeout: "${TRANSACTION_TIMEOUT:-10s}" }
 geoip: { database_path: "${GEOIP_DATABASE:-}" }
 log: { format: "${LOG_FORMAT:-human}", level: "${LOG_LEVEL:-info}" }

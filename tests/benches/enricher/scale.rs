@@ -1,4 +1,5 @@
-//! From one process to four: what an event costs, and whether every partition is served alike.
+//! From one process to four: what an event costs, and whether every partition is served alike. One lane each, so that every lane has
+//! as many partitions as the others.
 
 use gosight_eventlog::EventLog;
 use gosight_tests::stack::Stack;
@@ -25,6 +26,7 @@ pub(crate) async fn scale(log: &dyn EventLog, stack: &Stack, geoip: &str) {
                 ("INSTANCE_ID", instance.as_str()),
                 ("GROUP", group.as_str()),
                 ("GEOIP_DATABASE", geoip),
+                ("LANES", "1"),
             ];
             processes.push(stack.process("gosight-enricher", &variables));
         }
