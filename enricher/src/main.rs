@@ -21,13 +21,6 @@ use tokio::net::TcpListener;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// `mi_option_purge_delay` of mimalloc 3, which its Rust bindings do not name.
-const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
-/// Memory that a transaction used goes back to the system after so long, in ms. By default it stays for a second, and every thread
-/// of librdkafka's and ours keeps what its busiest moment took: 100 MB more for the same speed. Much less, and pages that the next
-/// transaction needs are given back and cleared anew all the time.
-const PURGE_AFTER_MS: std::ffi::c_long = 100;
-
 /// Nothing is appended outside of the lanes' transactions, so the log has nothing to wait for.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -58,17 +51,7 @@ impl Failure {
     }
 }
 
-#[allow(
-    unsafe_code,
-    reason = "mimalloc's options have no safe binding; this one is a number in a table of atomics"
-)]
-fn give_memory_back_soon() {
-    // SAFETY: takes any option and value, at any time, from any thread.
-    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, PURGE_AFTER_MS) }
-}
-
 fn main() -> ExitCode {
-    give_memory_back_soon();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

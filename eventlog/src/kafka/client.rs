@@ -343,6 +343,7 @@ mod tests {
                 ("acks", "-1"),
                 ("partitioner", "murmur2_random"),
                 ("retry.backoff.ms", "1"),
+                ("delivery.report.only.error", "true"),
             ],
         );
         assert_understood(
@@ -355,6 +356,8 @@ mod tests {
                 ("partition.assignment.strategy", "cooperative-sticky"),
                 ("session.timeout.ms", "8000"),
                 ("heartbeat.interval.ms", "2000"),
+                ("fetch.message.max.bytes", "131072"),
+                ("queued.max.messages.kbytes", "4096"),
             ],
         );
     }

@@ -1,6 +1,6 @@
 //! The enricher beside its limit: one process each, with the same two lanes of the same log, works off the same backlog on real
 //! Kafka, in turns. The limit consumes, cuts and produces in transactions and does nothing else. GEOIP_DATABASE names a city file
-//! of real size; without it a small one is used.
+//! of real size; without it a small one is used. Then one to four enrichers on that backlog, and one at a steady load.
 
 #![allow(
     clippy::unwrap_used,

@@ -149,7 +149,7 @@ impl Transactions {
         match sent {
             Err(Failure::Aborted(reason)) => {
                 // Where an output has failed, that is why the positions were not taken, and it says more.
-                self.wait();
+                self.serve_reports();
                 let undelivered = self.producer.context().take_first();
                 Err(undelivered.map_or(Failure::Aborted(reason), |undelivered| self.undelivered(undelivered)))
             }
@@ -201,10 +201,23 @@ impl Transactions {
         }
     }
 
-    /// Serves a delivery report, then waits a little.
+    /// Serves the delivery reports that are there, then waits a little.
     fn wait(&self) {
-        self.producer.poll(Duration::ZERO);
+        self.serve_reports();
         thread::sleep(DRAIN_STEP);
+    }
+
+    /// A poll without a timeout serves one report, of one batch: an abort leaves one for each batch, and goes on after the last.
+    fn serve_reports(&self) {
+        let mut in_flight = self.producer.in_flight_count();
+        loop {
+            self.producer.poll(Duration::ZERO);
+            let left = self.producer.in_flight_count();
+            if left >= in_flight {
+                return;
+            }
+            in_flight = left;
+        }
     }
 
     fn check_deadline(&self, deadline: Instant, what: &str) -> Result<(), Failure> {
