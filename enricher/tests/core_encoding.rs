@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use gosight_schemas::{EnrichedEvent, Page, Properties, RawJson};
+use gosight_schemas::{BatchFields, EnrichedEvent, Page, Properties, RawJson, WrittenBatchFields};
 use proptest::collection::btree_map;
 use proptest::option;
 use proptest::prelude::*;
@@ -177,7 +177,27 @@ fn raw(unknown: &Unknown) -> Properties<'_> {
     raw
 }
 
-fn ours(model: &Model) -> EnrichedEvent<'_> {
+fn batch(model: &Model) -> WrittenBatchFields {
+    let fields = BatchFields {
+        project_id: &model.project_id,
+        session_id: &model.session_id,
+        server_timestamp: model.server_timestamp,
+        browser: model.browser.as_str().into(),
+        browser_version: model.browser_version.as_str().into(),
+        os: model.os.as_str().into(),
+        os_version: model.os_version.as_str().into(),
+        device_type: model.device_type.as_str().into(),
+        country: model.country.as_str().into(),
+        city: model.city.as_str().into(),
+        client_ip: model.client_ip.as_deref().map(Into::into),
+        timezone: model.timezone.as_deref().map(Into::into),
+        geo: None,
+        properties: raw(&model.batch_properties),
+    };
+    fields.write()
+}
+
+fn ours<'a>(model: &'a Model, batch: &'a WrittenBatchFields) -> EnrichedEvent<'a> {
     let some = |text: &Option<String>| text.clone().map(Into::into);
     EnrichedEvent {
         event_id: model.event_id,
@@ -185,8 +205,6 @@ fn ours(model: &Model) -> EnrichedEvent<'_> {
         event_type: model.r#type.as_str().into(),
         timestamp: model.timestamp,
         original_timestamp: model.original_timestamp,
-        project_id: &model.project_id,
-        session_id: model.session_id.as_str().into(),
         user_id: some(&model.user_id),
         page: model.page.as_ref().map(|page| Page {
             url: some(&page.url),
@@ -200,22 +218,11 @@ fn ours(model: &Model) -> EnrichedEvent<'_> {
             other: raw(&page.other),
         }),
         payload: model.payload.as_ref().map(|payload| RawJson::borrowed(payload.get())),
-        server_timestamp: model.server_timestamp,
-        browser: model.browser.as_str().into(),
-        browser_version: model.browser_version.as_str().into(),
-        os: model.os.as_str().into(),
-        os_version: model.os_version.as_str().into(),
-        device_type: model.device_type.as_str().into(),
-        country: model.country.as_str().into(),
-        city: model.city.as_str().into(),
-        client_ip: some(&model.client_ip),
-        timezone: some(&model.timezone),
         language: some(&model.language),
         referrer: None,
         campaign: None,
-        geo: None,
         properties: raw(&model.properties),
-        batch_properties: raw(&model.batch_properties),
+        batch,
     }
 }
 
@@ -226,7 +233,7 @@ proptest! {
     fn any_event_is_written_as_serde_json_writes_it(model in model()) {
         // Behind something else, as in a buffer that is used again.
         let mut written = b"before".to_vec();
-        ours(&model).write(&mut written);
+        ours(&model, &batch(&model)).write(&mut written);
         let expected = format!("before{}", serde_json::to_string(&model).unwrap());
         prop_assert_eq!(String::from_utf8(written).unwrap(), expected);
     }

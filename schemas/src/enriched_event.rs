@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use crate::RawJson;
-use crate::additions::{Campaign, Geo, Referrer};
+use crate::additions::{Campaign, Referrer};
+use crate::batch_fields::WrittenBatchFields;
 use crate::json::{ObjectWriter, field};
 
 /// One enriched event. Borrows from the batch where it can: `payload` and unknown fields are the client's own bytes.
@@ -22,48 +23,22 @@ pub struct EnrichedEvent<'a> {
     pub timestamp: i64,
     /// The client's own timestamp, Unix ms, where `timestamp` was corrected.
     pub original_timestamp: Option<i64>,
-    /// The project that the key belongs to.
-    pub project_id: &'a str,
-    /// The client's session; empty where it named none.
-    pub session_id: Cow<'a, str>,
     /// The client's user.
     pub user_id: Option<Cow<'a, str>>,
     /// The page.
     pub page: Option<Page<'a>>,
     /// The payload, an object; exactly the client's bytes where it came as JSON.
     pub payload: Option<RawJson<'a>>,
-    /// When the edge had read the batch, Unix ms.
-    pub server_timestamp: i64,
-    /// Name, for example `Chrome`; empty where unknown, as the next five.
-    pub browser: Cow<'a, str>,
-    /// For example `120.0.0.0`.
-    pub browser_version: Cow<'a, str>,
-    /// For example `macOS`.
-    pub os: Cow<'a, str>,
-    /// For example `10.15.7`.
-    pub os_version: Cow<'a, str>,
-    /// desktop, mobile, tablet or bot.
-    pub device_type: Cow<'a, str>,
-    /// ISO 3166-1 alpha-2.
-    pub country: Cow<'a, str>,
-    /// English name.
-    pub city: Cow<'a, str>,
-    /// The client's address, after the project's privacy rules.
-    pub client_ip: Option<Cow<'a, str>>,
-    /// IANA time zone that the client named, for example `Europe/Berlin`.
-    pub timezone: Option<Cow<'a, str>>,
     /// BCP 47 language that the client named, for example `de-AT`.
     pub language: Option<Cow<'a, str>>,
     /// Where the visitor came from.
     pub referrer: Option<Referrer>,
     /// The campaign that led to the page.
     pub campaign: Option<Campaign>,
-    /// More of the place and the network of the client's address.
-    pub geo: Option<Geo<'a>>,
     /// Fields of the event that the contract does not know, as they came.
     pub properties: Properties<'a>,
-    /// Fields of the batch that the contract does not know, as they came.
-    pub batch_properties: Properties<'a>,
+    /// What it shares with the other events of its batch.
+    pub batch: &'a WrittenBatchFields,
 }
 
 /// Unknown fields by name, values as the client's own bytes.
@@ -102,27 +77,14 @@ impl EnrichedEvent<'_> {
             event_type,
             timestamp,
             original_timestamp,
-            project_id,
-            session_id,
             user_id,
             page,
             payload,
-            server_timestamp,
-            browser,
-            browser_version,
-            os,
-            os_version,
-            device_type,
-            country,
-            city,
-            client_ip,
-            timezone,
             language,
             referrer,
             campaign,
-            geo,
             properties,
-            batch_properties,
+            batch,
         } = self;
         let mut object = ObjectWriter::new(out);
         object.uuid(field!("event_id"), *event_id);
@@ -130,8 +92,7 @@ impl EnrichedEvent<'_> {
         object.text(field!("type"), event_type);
         object.integer(field!("timestamp"), *timestamp);
         object.integer_if_any(field!("original_timestamp"), *original_timestamp);
-        object.text(field!("project_id"), project_id);
-        object.text(field!("session_id"), session_id);
+        object.written(batch.origin());
         object.text_if_any(field!("user_id"), user_id.as_deref());
         if let Some(page) = page {
             object.object(field!("page"), |object| page.write(object));
@@ -139,28 +100,15 @@ impl EnrichedEvent<'_> {
         if let Some(payload) = payload {
             object.raw(field!("payload"), payload);
         }
-        object.integer(field!("server_timestamp"), *server_timestamp);
-        object.text(field!("browser"), browser);
-        object.text(field!("browser_version"), browser_version);
-        object.text(field!("os"), os);
-        object.text(field!("os_version"), os_version);
-        object.text(field!("device_type"), device_type);
-        object.text(field!("country"), country);
-        object.text(field!("city"), city);
-        object.text_if_any(field!("client_ip"), client_ip.as_deref());
-        object.text_if_any(field!("timezone"), timezone.as_deref());
+        object.written(batch.client());
         object.text_if_any(field!("language"), language.as_deref());
         object.value_if_any(field!("referrer"), referrer.as_ref());
         object.value_if_any(field!("campaign"), campaign.as_ref());
-        object.value_if_any(field!("geo"), geo.as_ref());
-        for (field, properties) in [
-            (field!("properties"), properties),
-            (field!("batch_properties"), batch_properties),
-        ] {
-            if !properties.is_empty() {
-                object.object(field, |object| write_all(properties, object));
-            }
+        object.written(batch.geo());
+        if !properties.is_empty() {
+            object.object(field!("properties"), |object| object.properties(properties));
         }
+        object.written(batch.properties());
         object.end();
     }
 }
@@ -175,12 +123,6 @@ impl Page<'_> {
         object.integer_if_any(field!("viewport_height"), self.viewport_height);
         object.integer_if_any(field!("screen_width"), self.screen_width);
         object.integer_if_any(field!("screen_height"), self.screen_height);
-        write_all(&self.other, object);
-    }
-}
-
-fn write_all(properties: &Properties<'_>, object: &mut ObjectWriter<'_>) {
-    for (name, value) in properties {
-        object.named(name, value);
+        object.properties(&self.other);
     }
 }

@@ -1,5 +1,6 @@
 //! How many events a staging record holds, without decoding it: what a transaction is measured by before anyone has read it.
 
+use crate::avro_fields::Fields;
 use crate::single_object::body_of_v1;
 
 /// Texts that stand before the count: batch, then project, key and session.
@@ -7,43 +8,19 @@ const TEXTS_BEFORE_USER: usize = 3;
 
 /// The event count that the edge noted in a staging record; `None` where the record can't be read.
 pub fn event_count(record: &[u8]) -> Option<u32> {
-    let mut fields = Fields(body_of_v1(record)?);
-    fields.skip_bytes()?; // batch_id
+    let mut fields = Fields::of(body_of_v1(record)?);
+    fields.bytes()?; // batch_id
     fields.integer()?; // received_at
     for _ in 0..TEXTS_BEFORE_USER {
-        fields.skip_bytes()?;
+        fields.bytes()?;
     }
     if fields.integer()? == 1 {
-        fields.skip_bytes()?; // user_id
+        fields.bytes()?; // user_id
     }
     fields.integer()?; // transport
     fields.integer()?; // body_format
-    fields.skip_bytes()?; // body
+    fields.bytes()?; // body
     u32::try_from(fields.integer()?).ok()
-}
-
-/// Avro's binary encoding: zig-zag varints, and bytes after their length.
-struct Fields<'a>(&'a [u8]);
-
-impl Fields<'_> {
-    fn integer(&mut self) -> Option<i64> {
-        let mut bits = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let (byte, rest) = self.0.split_first()?;
-            self.0 = rest;
-            bits |= u64::from(byte & 0x7F) << shift;
-            if byte & 0x80 == 0 {
-                return Some((bits >> 1).cast_signed() ^ -(bits & 1).cast_signed());
-            }
-        }
-        None
-    }
-
-    fn skip_bytes(&mut self) -> Option<()> {
-        let length = usize::try_from(self.integer()?).ok()?;
-        self.0 = self.0.get(length..)?;
-        Some(())
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use uuid::Uuid;
+use wide::u8x16;
+
+use crate::Properties;
 
 /// A JSON value as its own bytes. Whoever makes one vouches that they are sound JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +114,24 @@ impl<'o> ObjectWriter<'o> {
         }
     }
 
+    /// Fields that were written before, each with its comma.
+    #[inline]
+    pub(crate) fn written(&mut self, fields: &[u8]) {
+        self.out.extend_from_slice(fields);
+    }
+
+    /// Bytes in the object so far.
+    pub(crate) fn len(&self) -> usize {
+        self.out.len() - self.start
+    }
+
+    /// Fields that came with their names.
+    pub(crate) fn properties(&mut self, properties: &Properties<'_>) {
+        for (name, value) in properties {
+            self.named(name, value);
+        }
+    }
+
     /// A field whose name came from outside.
     pub(crate) fn named(&mut self, name: &str, json: &RawJson<'_>) {
         self.out.push(b',');
@@ -167,19 +188,16 @@ fn write_escaped(out: &mut Vec<u8>, byte: u8) {
 /// control character. The length where there is none.
 #[inline]
 pub fn plain_until(bytes: &[u8], from: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
     let mut at = from;
-    // Eight bytes at a time: a byte's high bit becomes set where it is one of them. A borrow may set it falsely, but only above a
-    // true one, and the lowest counts.
-    while let Some(eight) = bytes.get(at..at + 8).and_then(|eight| <[u8; 8]>::try_from(eight).ok()) {
-        let word = u64::from_le_bytes(eight);
-        let quote = word ^ (ONES * 0x22);
-        let backslash = word ^ (ONES * 0x5C);
-        let special = (quote.wrapping_sub(ONES) & !quote)
-            | (backslash.wrapping_sub(ONES) & !backslash)
-            | (word.wrapping_sub(ONES * 0x20) & !word);
-        let special = special & HIGH;
+    while let Some(sixteen) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let special = special_of_sixteen(*sixteen);
+        if special != 0 {
+            return at + special.trailing_zeros() as usize;
+        }
+        at += 16;
+    }
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let special = special_of_eight(*eight);
         if special != 0 {
             return at + (special.trailing_zeros() / 8) as usize;
         }
@@ -192,6 +210,30 @@ pub fn plain_until(bytes: &[u8], from: usize) -> usize {
         at += 1;
     }
     at
+}
+
+/// A bit is set for each byte that is one of them.
+#[inline]
+fn special_of_sixteen(bytes: [u8; 16]) -> u32 {
+    let bytes = u8x16::from(bytes);
+    let quotes = bytes.simd_eq(u8x16::splat(b'"'));
+    let backslashes = bytes.simd_eq(u8x16::splat(b'\\'));
+    let controls = bytes.simd_eq(bytes.min(u8x16::splat(0x1F)));
+    (quotes | backslashes | controls).to_bitmask()
+}
+
+/// A byte's high bit is set where it is one of them. A borrow may set it falsely, but only above a true one, and the lowest counts.
+#[inline]
+fn special_of_eight(bytes: [u8; 8]) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let word = u64::from_le_bytes(bytes);
+    let quote = word ^ (ONES * 0x22);
+    let backslash = word ^ (ONES * 0x5C);
+    let special = (quote.wrapping_sub(ONES) & !quote)
+        | (backslash.wrapping_sub(ONES) & !backslash)
+        | (word.wrapping_sub(ONES * 0x20) & !word);
+    special & HIGH
 }
 
 #[cfg(test)]
@@ -223,7 +265,7 @@ mod tests {
     fn the_first_special_byte_is_found_wherever_it_stands() {
         for byte in 0..=255_u8 {
             let is_special = byte < 0x20 || byte == b'"' || byte == b'\\';
-            for length in 0..20 {
+            for length in 0..36 {
                 for at in 0..length {
                     let mut bytes = vec![0xFF; length];
                     bytes[at] = byte;

@@ -3,6 +3,8 @@
 //! this workspace; everything that reads or writes a topic may depend on it.
 
 mod additions;
+mod avro_fields;
+mod batch_fields;
 mod enriched_event;
 mod event_count;
 pub mod headers;
@@ -17,6 +19,7 @@ mod single_object;
 pub mod topics;
 
 pub use additions::{Campaign, Geo, Referrer};
+pub use batch_fields::{BatchFields, WrittenBatchFields};
 pub use enriched_event::{EnrichedEvent, Page, Properties};
 pub use event_count::event_count;
 pub use json::RawJson;

@@ -95,7 +95,7 @@ pub(crate) fn body_of_v1(record: &[u8]) -> Option<&[u8]> {
 /// # Errors
 /// The record has no marker, a fingerprint that this version does not know, or does not fit its schema.
 pub fn decode_raw_batch(record: &[u8]) -> Result<RawBatch, DecodeError> {
-    let Some((prefix, mut body)) = record.split_at_checked(PREFIX) else {
+    let Some((prefix, body)) = record.split_at_checked(PREFIX) else {
         return Err(DecodeError::NotSingleObject);
     };
     if prefix[..MARKER.len()] != MARKER {
@@ -111,6 +111,13 @@ pub fn decode_raw_batch(record: &[u8]) -> Result<RawBatch, DecodeError> {
             .collect();
         return Err(DecodeError::UnknownSchema { fingerprint });
     }
+    match raw_batch_avro::read(body) {
+        Some(batch) => Ok(batch),
+        None => read_by_schema(known, body),
+    }
+}
+
+fn read_by_schema(known: &KnownSchema, mut body: &[u8]) -> Result<RawBatch, DecodeError> {
     let malformed = |error: apache_avro::Error| DecodeError::Malformed(error.to_string());
     let batch = known.reader.read_deser(&mut body).map_err(malformed)?;
     if body.is_empty() {
@@ -120,5 +127,30 @@ pub fn decode_raw_batch(record: &[u8]) -> Result<RawBatch, DecodeError> {
             "{} bytes follow the record",
             body.len()
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KNOWN_V1, PREFIX, read_by_schema};
+    use crate::raw_batch_avro::read;
+
+    const VERSION_1: &[u8] = include_bytes!("../tests/fixtures/raw_batch.v1.avro");
+
+    #[test]
+    fn what_is_read_by_hand_reads_the_same_by_the_schema() {
+        let known = KNOWN_V1.as_ref().unwrap();
+        let body = &VERSION_1[PREFIX..];
+        assert!(read(body).is_some(), "what edges write is read by hand");
+        for at in 0..body.len() {
+            for byte in 0..=255 {
+                let mut changed = body.to_vec();
+                changed[at] = byte;
+                if let Some(batch) = read(&changed) {
+                    assert_eq!(read_by_schema(known, &changed), Ok(batch), "{byte} at {at}");
+                }
+            }
+            assert_eq!(read(&body[..at]), None, "{at} bytes");
+        }
     }
 }

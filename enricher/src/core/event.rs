@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::catalogue::EventType;
 use super::clock::OriginalTime;
-use super::json::Element;
+use super::json::{Element, Field};
 
 /// An event as it stands in the body.
 pub(super) enum Encoded<'a> {
@@ -55,6 +55,8 @@ pub(super) struct Event<'a> {
     pub(super) page_at_top: Vec<&'static str>,
     /// An object.
     pub(super) payload: Option<RawJson<'a>>,
+    /// The payload's fields, where the pass over the body has taken them apart.
+    pub(super) payload_fields: Option<Vec<Field<'a>>>,
     /// The payload tells of an input, whatever the type says.
     pub(super) is_input: bool,
     /// What was typed into a password field was removed.

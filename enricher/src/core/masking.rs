@@ -10,7 +10,7 @@ use gosight_schemas::RawJson;
 use prost::Message;
 
 use super::event::{Encoded, Event, TypeName};
-use super::json::{self, Element, Field, Raw, Seen};
+use super::json::{self, Element, Field, Raw};
 
 /// The field that holds what was typed.
 const VALUE: &str = "value";
@@ -74,10 +74,7 @@ impl MaskedBytes {
 
     pub(super) fn as_encoded(&self) -> Encoded<'_> {
         match self {
-            Self::Json(event) => Encoded::Json(Element {
-                value: Raw::new(event),
-                seen: Seen::ANYTHING,
-            }),
+            Self::Json(event) => Encoded::Json(Element::unseen(Raw::new(event))),
             Self::Protobuf(bytes) => Encoded::Protobuf(bytes.clone()),
         }
     }

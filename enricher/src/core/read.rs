@@ -74,8 +74,8 @@ pub(super) fn batch<'a>(batch: &'a RawBatch, rules: &Rules) -> Result<ReadBatch<
     let body = decode::body(batch)?;
     let mut ids = IdMaker::new(&batch.project_id, &batch.session_id);
     let bounds = Bounds { rules, batch };
-    let events = body.events.into_iter().map(|encoded| {
-        let result = event(&encoded, bounds, &mut ids);
+    let events = body.events.into_iter().map(|mut encoded| {
+        let result = event(&mut encoded, bounds, &mut ids);
         ReadEvent { encoded, result }
     });
     Ok(ReadBatch {
@@ -84,7 +84,7 @@ pub(super) fn batch<'a>(batch: &'a RawBatch, rules: &Rules) -> Result<ReadBatch<
     })
 }
 
-fn event<'a>(encoded: &Encoded<'a>, bounds: Bounds<'_>, ids: &mut IdMaker<'_>) -> Result<ValidEvent<'a>, Refused> {
+fn event<'a>(encoded: &mut Encoded<'a>, bounds: Bounds<'_>, ids: &mut IdMaker<'_>) -> Result<ValidEvent<'a>, Refused> {
     let (id, event) = checked(encoded, bounds);
     // A refused event counts too: identical events are refused alike, and a redrive gives them the ids that they would have had.
     let id = ids.id(id, encoded.bytes());
@@ -95,7 +95,11 @@ fn event<'a>(encoded: &Encoded<'a>, bounds: Bounds<'_>, ids: &mut IdMaker<'_>) -
 }
 
 /// Reads an event again, under the id that was derived for it when it came.
-pub(super) fn again<'a>(encoded: &Encoded<'a>, bounds: Bounds<'_>, event_id: Uuid) -> Result<ValidEvent<'a>, Refused> {
+pub(super) fn again<'a>(
+    encoded: &mut Encoded<'a>,
+    bounds: Bounds<'_>,
+    event_id: Uuid,
+) -> Result<ValidEvent<'a>, Refused> {
     let (id, event) = checked(encoded, bounds);
     let original = id.filter(|text| Uuid::try_parse(text).is_err());
     let id = EventId { id: event_id, original };
@@ -106,7 +110,7 @@ pub(super) fn again<'a>(encoded: &Encoded<'a>, bounds: Bounds<'_>, event_id: Uui
 }
 
 /// An event, decoded and checked, beside the client's id for it.
-fn checked<'a>(encoded: &Encoded<'a>, bounds: Bounds<'_>) -> (Option<Cow<'a, str>>, Result<Event<'a>, Refused>) {
+fn checked<'a>(encoded: &mut Encoded<'a>, bounds: Bounds<'_>) -> (Option<Cow<'a, str>>, Result<Event<'a>, Refused>) {
     let mut problems = Problems::default();
     let refused = |stage: Stage, problems: Problems| Refused {
         stage,

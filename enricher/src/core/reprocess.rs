@@ -23,7 +23,7 @@ use super::enrich::{Facts, Known, public_address};
 use super::event::{BatchFacts, Encoded, TypeName};
 use super::geo::Place;
 use super::ids::IdMaker;
-use super::json::{Element, Raw, Seen};
+use super::json::{Element, Raw};
 use super::outcome::{EventOutput, RejectOutput};
 use super::problems::Problems;
 use super::read::{self, Refused};
@@ -82,8 +82,8 @@ pub fn original_json(reject: &Reject) -> Result<Option<Cow<'_, RawValue>>, Unrep
 /// What the client called the event's type, or the catalogue's name for that; `None` where it can't be told.
 pub fn event_type_of(reject: &Reject) -> Option<String> {
     let kept = original(reject).ok()?;
-    let encoded = kept.as_encoded();
-    let event = decode::read_event(&encoded, &mut Problems::default())?;
+    let mut encoded = kept.as_encoded();
+    let event = decode::read_event(&mut encoded, &mut Problems::default())?;
     match event.event_type {
         TypeName::Known(known) => Some(known.name.to_owned()),
         TypeName::Unknown(name) => Some(name.into_owned()),
@@ -109,14 +109,14 @@ pub fn reprocess(
         "" => topics::session_key(&reject.project_id, &reject.batch_id),
         session => topics::session_key(&reject.project_id, session),
     };
-    let encoded = match patched {
-        Some(json) => Encoded::Json(element(json)),
+    let mut encoded = match patched {
+        Some(json) => Encoded::Json(Element::unseen(Raw::new(json.get()))),
         None => kept.as_encoded(),
     };
     let batch_facts = facts_of(&reject.context);
     let address = address_again(&batch, &assets.rules);
     let value = tried(
-        &encoded,
+        &mut encoded,
         &batch,
         &batch_facts,
         address.as_deref(),
@@ -140,7 +140,7 @@ pub fn reprocess(
 }
 
 fn tried(
-    encoded: &Encoded<'_>,
+    encoded: &mut Encoded<'_>,
     batch: &RawBatch,
     batch_facts: &BatchFacts<'_>,
     address: Option<&str>,
@@ -182,16 +182,9 @@ enum Kept<'a> {
 impl Kept<'_> {
     fn as_encoded(&self) -> Encoded<'_> {
         match self {
-            Self::Json(json) => Encoded::Json(element(json)),
+            Self::Json(json) => Encoded::Json(Element::unseen(Raw::new(json.get()))),
             Self::Protobuf(bytes) => Encoded::Protobuf(bytes.clone()),
         }
-    }
-}
-
-fn element(json: &RawValue) -> Element<'_> {
-    Element {
-        value: Raw::new(json.get()),
-        seen: Seen::ANYTHING,
     }
 }
 
@@ -291,9 +284,9 @@ fn is_hash(address: &str) -> bool {
 
 /// The id of an event whose reject was written before rejects held it.
 fn derived_id(kept: &Kept<'_>, batch: &RawBatch) -> Uuid {
-    let encoded = kept.as_encoded();
+    let mut encoded = kept.as_encoded();
     let mut problems = Problems::default();
-    let id = decode::read_event(&encoded, &mut problems).and_then(|mut event| event.id.take());
+    let id = decode::read_event(&mut encoded, &mut problems).and_then(|mut event| event.id.take());
     let mut ids = IdMaker::new(&batch.project_id, &batch.session_id);
     ids.id(id, encoded.bytes()).id
 }

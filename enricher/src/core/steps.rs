@@ -25,9 +25,9 @@ pub struct Ready<'a> {
 
 /// Tells the body's events apart and decodes each. What can't be read is left out.
 pub fn decode<'a>(batch: &'a RawBatch, assets: &Assets) -> Decoded<'a> {
-    let events = decode::body(batch).map_or_else(|_| Vec::new(), |body| body.events);
+    let mut events = decode::body(batch).map_or_else(|_| Vec::new(), |body| body.events);
     let mut problems = Problems::default();
-    let events = events.iter();
+    let events = events.iter_mut();
     let events = events.filter_map(|encoded| decode::event(encoded, &assets.rules, &mut problems));
     Decoded {
         batch,

@@ -7,17 +7,16 @@ use gosight_schemas::{Page, RawJson, RejectCode};
 
 use crate::core::catalogue;
 use crate::core::event::{Event, TypeName};
-use crate::core::json::{self, Element, Field, Kind, Raw};
+use crate::core::json::{self, Element, Kind, Part, Raw};
 use crate::core::numbers;
 use crate::core::problems::Problems;
 
 /// Reads an event. `null` means absent everywhere.
-pub(super) fn read<'a>(event: Element<'a>, problems: &mut Problems) -> Option<Event<'a>> {
-    let fields = object(event, problems)?;
+pub(super) fn read<'a>(event: &mut Element<'a>, problems: &mut Problems) -> Option<Event<'a>> {
     let mut read = Event::default();
     let mut known = Known::default();
-    for field in fields {
-        if let Some(unknown) = known.take(field) {
+    for part in object(event, problems)? {
+        if let Some(unknown) = known.take(part) {
             read.properties.insert(unknown.name, unknown.value.into());
         }
     }
@@ -30,13 +29,21 @@ pub(super) fn read<'a>(event: Element<'a>, problems: &mut Problems) -> Option<Ev
     for field in known.top_page {
         top_level_page_field(field, &mut read, problems);
     }
-    read.payload = payload(known.payload, problems);
+    if let Some(Part { value, fields, .. }) = known.payload {
+        read.payload = payload(value, problems);
+        read.payload_fields = fields;
+    }
     Some(read)
 }
 
 /// The fields of an event that is an object which strict readers accept and which names each field once.
-fn object<'a>(event: Element<'a>, problems: &mut Problems) -> Option<Vec<Field<'a>>> {
-    let Element { value: event, seen } = event;
+fn object<'a>(event: &mut Element<'a>, problems: &mut Problems) -> Option<Vec<Part<'a>>> {
+    let Element {
+        value: event,
+        seen,
+        parts,
+    } = event;
+    let event = *event;
     let text = event.get();
     if json::kind(event) != Kind::Object {
         let message = format!("an event must be a JSON object, but this is {}", json::shown(event));
@@ -71,7 +78,9 @@ fn object<'a>(event: Element<'a>, problems: &mut Problems) -> Option<Vec<Field<'
             &json::beginning(&text[number]),
         );
     }
-    let Some(fields) = json::fields(event) else {
+    let taken_apart = parts.take();
+    let apart = || Some(json::fields(event)?.into_iter().map(Part::from).collect());
+    let Some(parts) = taken_apart.or_else(apart) else {
         problems.add(
             RejectCode::InvalidJson,
             "",
@@ -79,62 +88,59 @@ fn object<'a>(event: Element<'a>, problems: &mut Problems) -> Option<Vec<Field<'
         );
         return None;
     };
-    if let Some(name) = named_twice(&fields) {
+    if let Some(name) = named_twice(&parts) {
         let message = format!("{} stands twice in the event; send it once", json::quoted(name));
         problems.add(RejectCode::InvalidJson, format!("/{}", json::escaped(name)), message);
         return None;
     }
-    Some(fields)
+    Some(parts)
 }
 
 /// Of two values under one name each reader might take another.
-fn named_twice<'f>(fields: &'f [Field<'_>]) -> Option<&'f str> {
+fn named_twice<'p>(parts: &'p [Part<'_>]) -> Option<&'p str> {
     // An event of usual size: comparing is faster than building a set.
     const FEW: usize = 16;
-    if fields.len() <= FEW {
-        let repeated = fields.iter().enumerate().find(|(index, field)| {
-            let before = &fields[..*index];
-            before.iter().any(|other| other.name == field.name)
+    if parts.len() <= FEW {
+        let repeated = parts.iter().enumerate().find(|(index, part)| {
+            let before = &parts[..*index];
+            before.iter().any(|other| other.name == part.name)
         });
-        return repeated.map(|(_, field)| &*field.name);
+        return repeated.map(|(_, part)| &*part.name);
     }
     let mut names = BTreeSet::new();
-    fields
-        .iter()
-        .map(|field| &*field.name)
-        .find(|name| !names.insert(*name))
+    parts.iter().map(|part| &*part.name).find(|name| !names.insert(*name))
 }
 
 /// The fields that the contract knows, still encoded.
 #[derive(Default)]
 struct Known<'a> {
-    event_type: Option<Field<'a>>,
+    event_type: Option<Part<'a>>,
     /// `event_type`, an alias.
-    alias: Option<Field<'a>>,
+    alias: Option<Part<'a>>,
     timestamp: Option<Raw<'a>>,
     event_id: Option<Raw<'a>>,
     user_id: Option<Raw<'a>>,
-    page: Option<Raw<'a>>,
-    top_page: Vec<Field<'a>>,
-    payload: Option<Raw<'a>>,
+    page: Option<Part<'a>>,
+    top_page: Vec<Part<'a>>,
+    payload: Option<Part<'a>>,
 }
 
 impl<'a> Known<'a> {
     /// Takes a field, or gives an unknown one back.
-    fn take(&mut self, field: Field<'a>) -> Option<Field<'a>> {
-        if json::kind(field.value) == Kind::Null && is_known(&field.name) {
+    fn take(&mut self, part: Part<'a>) -> Option<Part<'a>> {
+        if json::kind(part.value) == Kind::Null && is_known(&part.name) {
             return None;
         }
-        match &*field.name {
-            "type" => self.event_type = Some(field),
-            "event_type" => self.alias = Some(field),
-            "timestamp" => self.timestamp = Some(field.value),
-            "event_id" => self.event_id = Some(field.value),
-            "user_id" => self.user_id = Some(field.value),
-            "page" => self.page = Some(field.value),
-            "payload" => self.payload = Some(field.value),
-            name if page_field(name).is_some() => self.top_page.push(field),
-            _ => return Some(field),
+        match &*part.name {
+            "type" => self.event_type = Some(part),
+            "event_type" => self.alias = Some(part),
+            "timestamp" => self.timestamp = Some(part.value),
+            "event_id" => self.event_id = Some(part.value),
+            "user_id" => self.user_id = Some(part.value),
+            "page" => self.page = Some(part),
+            "payload" => self.payload = Some(part),
+            name if page_field(name).is_some() => self.top_page.push(part),
+            _ => return Some(part),
         }
         None
     }
@@ -209,10 +215,10 @@ fn id<'a>(value: Option<Raw<'a>>, pointer: &str, problems: &mut Problems) -> Opt
     text.filter(|text| !text.is_empty())
 }
 
-fn page<'a>(value: Option<Raw<'a>>, page: &mut Page<'a>, problems: &mut Problems) {
-    let Some(value) = value else { return };
+fn page<'a>(part: Option<Part<'a>>, page: &mut Page<'a>, problems: &mut Problems) {
+    let Some(Part { value, fields, .. }) = part else { return };
     let fields = match json::kind(value) {
-        Kind::Object => json::fields(value).unwrap_or_default(),
+        Kind::Object => fields.or_else(|| json::fields(value)).unwrap_or_default(),
         _ => {
             problems.wrong_type("/page", "an object, for example {\"url\":…}", value);
             return;
@@ -230,7 +236,7 @@ fn page<'a>(value: Option<Raw<'a>>, page: &mut Page<'a>, problems: &mut Problems
 }
 
 /// A field of the page at the event's top level: the same as in `page`, which goes first.
-fn top_level_page_field<'a>(field: Field<'a>, event: &mut Event<'a>, problems: &mut Problems) {
+fn top_level_page_field<'a>(field: Part<'a>, event: &mut Event<'a>, problems: &mut Problems) {
     let Some(name) = page_field(&field.name) else { return };
     if is_set(name, &event.page) {
         event.properties.insert(field.name, field.value.into());
@@ -303,8 +309,7 @@ fn read_page_field<'a>(name: &str, parent: &str, value: Raw<'a>, page: &mut Page
     }
 }
 
-fn payload<'a>(value: Option<Raw<'a>>, problems: &mut Problems) -> Option<RawJson<'a>> {
-    let value = value?;
+fn payload<'a>(value: Raw<'a>, problems: &mut Problems) -> Option<RawJson<'a>> {
     if json::kind(value) == Kind::Object {
         return Some(value.into());
     }

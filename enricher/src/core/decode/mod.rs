@@ -42,7 +42,7 @@ pub(super) fn read_device<'a>(value: &'a RawValue, device: &mut Device<'a>) {
 }
 
 /// Reads one event. `None` where nothing of it could be read; a problem says why.
-pub(super) fn event<'a>(encoded: &Encoded<'a>, rules: &Rules, problems: &mut Problems) -> Option<Event<'a>> {
+pub(super) fn event<'a>(encoded: &mut Encoded<'a>, rules: &Rules, problems: &mut Problems) -> Option<Event<'a>> {
     let size = encoded.bytes().len();
     if size > rules.max_event {
         let message = format!(
@@ -56,9 +56,9 @@ pub(super) fn event<'a>(encoded: &Encoded<'a>, rules: &Rules, problems: &mut Pro
 }
 
 /// The same, however large it is.
-pub(super) fn read_event<'a>(encoded: &Encoded<'a>, problems: &mut Problems) -> Option<Event<'a>> {
+pub(super) fn read_event<'a>(encoded: &mut Encoded<'a>, problems: &mut Problems) -> Option<Event<'a>> {
     match encoded {
-        Encoded::Json(element) => json_event::read(*element, problems),
+        Encoded::Json(element) => json_event::read(element, problems),
         Encoded::Protobuf(bytes) => protobuf_event::read(bytes, problems),
     }
 }

@@ -1,7 +1,6 @@
 //! The value of a raw record.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use gosight_schemas::{EnrichedEvent, Page, RawBatch};
 
@@ -39,27 +38,14 @@ pub(in crate::core) fn write_raw_value<'a>(
         event_type,
         timestamp: event.timestamp,
         original_timestamp: event.original_time.map(|original| original.timestamp),
-        project_id: &batch.project_id,
-        session_id: Cow::Borrowed(&batch.session_id),
         user_id: event.user_id.or_else(|| batch.user_id.as_deref().map(Cow::Borrowed)),
         page: Some(event.page).filter(|page| !is_empty(page)),
         payload: event.payload,
-        server_timestamp: batch.received_at,
-        browser: Cow::default(),
-        browser_version: Cow::default(),
-        os: Cow::default(),
-        os_version: Cow::default(),
-        device_type: Cow::default(),
-        country: Cow::default(),
-        city: Cow::default(),
-        client_ip: None,
-        timezone: None,
         language: None,
         referrer: None,
         campaign: None,
-        geo: None,
         properties: event.properties,
-        batch_properties: BTreeMap::new(),
+        batch: facts.fields(),
     };
     facts.add(&mut enriched);
     enriched.write(out);

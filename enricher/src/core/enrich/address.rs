@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use gosight_config::enricher::IpPrivacy;
-use gosight_schemas::{EnrichedEvent, RawBatch};
+use gosight_schemas::{BatchFields, RawBatch};
 
 use super::keyed_hash::keyed_hash;
 use crate::core::assets::Assets;
@@ -29,8 +29,8 @@ impl Address {
         }
     }
 
-    pub(super) fn add<'a>(&'a self, event: &mut EnrichedEvent<'a>) {
-        event.client_ip = self.public.as_deref().map(Cow::Borrowed);
+    pub(super) fn add<'a>(&'a self, fields: &mut BatchFields<'a>) {
+        fields.client_ip = self.public.as_deref().map(Cow::Borrowed);
     }
 }
 

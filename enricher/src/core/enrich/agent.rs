@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use gosight_schemas::{EnrichedEvent, RawBatch};
+use gosight_schemas::{BatchFields, RawBatch};
 
 use crate::core::assets::Assets;
 use crate::core::event::BatchFacts;
@@ -48,12 +48,12 @@ impl AgentFacts {
         }
     }
 
-    pub(super) fn add<'a>(&'a self, event: &mut EnrichedEvent<'a>) {
-        event.browser = Cow::Borrowed(&self.browser.name);
-        event.browser_version = Cow::Borrowed(&self.browser.version);
-        event.os = Cow::Borrowed(&self.os.name);
-        event.os_version = Cow::Borrowed(&self.os.version);
-        event.device_type = Cow::Borrowed(&self.device_type);
+    pub(super) fn add<'a>(&'a self, fields: &mut BatchFields<'a>) {
+        fields.browser = Cow::Borrowed(&self.browser.name);
+        fields.browser_version = Cow::Borrowed(&self.browser.version);
+        fields.os = Cow::Borrowed(&self.os.name);
+        fields.os_version = Cow::Borrowed(&self.os.version);
+        fields.device_type = Cow::Borrowed(&self.device_type);
     }
 }
 

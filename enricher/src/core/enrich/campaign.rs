@@ -33,31 +33,58 @@ pub(super) fn add(event: &mut EnrichedEvent<'_>) {
 }
 
 fn campaign(url: &str) -> Option<Campaign> {
-    let (_, query) = url.split_once('?')?;
-    let query = query.split_once('#').map_or(query, |(query, _)| query);
-    let mut campaign = Campaign::default();
+    let query = url.get(memchr::memchr(b'?', url.as_bytes())? + 1..)?;
+    let query = memchr::memchr(b'#', query.as_bytes()).map_or(query, |end| &query[..end]);
+    // Most pages have parameters of their own, and no campaign.
+    let mut found: Option<Campaign> = None;
     for (name, value) in query.split('&').filter_map(|parameter| parameter.split_once('=')) {
-        let slot = match name {
-            "utm_source" => &mut campaign.source,
-            "utm_medium" => &mut campaign.medium,
-            "utm_campaign" => &mut campaign.name,
-            "utm_term" => &mut campaign.term,
-            "utm_content" => &mut campaign.content,
-            "utm_id" => &mut campaign.id,
-            _ => {
-                let known = CLICK_IDS.into_iter().find(|known| name.eq_ignore_ascii_case(known));
-                if let (Some(known), Some(value)) = (known, decoded(value)) {
-                    campaign.click_ids.entry(known).or_insert(value);
-                }
+        let Some(parameter) = parameter(name) else { continue };
+        let Some(value) = decoded(value) else { continue };
+        let campaign = found.get_or_insert_default();
+        let slot = match parameter {
+            Parameter::Source => &mut campaign.source,
+            Parameter::Medium => &mut campaign.medium,
+            Parameter::Name => &mut campaign.name,
+            Parameter::Term => &mut campaign.term,
+            Parameter::Content => &mut campaign.content,
+            Parameter::Id => &mut campaign.id,
+            Parameter::ClickId(known) => {
+                campaign.click_ids.entry(known).or_insert(value);
                 continue;
             }
         };
         // Of two under one name the first counts, as for URLSearchParams.get().
-        if slot.is_none() {
-            *slot = decoded(value);
-        }
+        slot.get_or_insert(value);
     }
-    (campaign != Campaign::default()).then_some(campaign)
+    found
+}
+
+/// A parameter that tells of a campaign.
+#[derive(Clone, Copy)]
+enum Parameter {
+    Source,
+    Medium,
+    Name,
+    Term,
+    Content,
+    Id,
+    ClickId(&'static str),
+}
+
+fn parameter(name: &str) -> Option<Parameter> {
+    if let Some(name) = name.strip_prefix("utm_") {
+        return Some(match name {
+            "source" => Parameter::Source,
+            "medium" => Parameter::Medium,
+            "campaign" => Parameter::Name,
+            "term" => Parameter::Term,
+            "content" => Parameter::Content,
+            "id" => Parameter::Id,
+            _ => return None,
+        });
+    }
+    let known = CLICK_IDS.into_iter().find(|known| name.eq_ignore_ascii_case(known));
+    known.map(Parameter::ClickId)
 }
 
 /// The text of an encoded value (WHATWG URL §5.1); `None` of an empty or a long one.

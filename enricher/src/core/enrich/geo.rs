@@ -1,7 +1,7 @@
 //! More of the place than country and city, as far as the configuration asks for it, and the network where a file knows networks.
 
 use gosight_config::enricher::Addition;
-use gosight_schemas::{EnrichedEvent, Geo, RawBatch};
+use gosight_schemas::{BatchFields, Geo, RawBatch};
 
 use super::address;
 use crate::core::assets::Assets;
@@ -18,8 +18,8 @@ impl<'a> GeoFacts<'a> {
         }
     }
 
-    pub(super) fn add(&self, event: &mut EnrichedEvent<'a>) {
-        event.geo.clone_from(&self.geo);
+    pub(super) fn add(self, fields: &mut BatchFields<'a>) {
+        fields.geo = self.geo;
     }
 }
 

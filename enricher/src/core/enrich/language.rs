@@ -1,36 +1,60 @@
-//! The visitor's language: the event's own, else the batch's (which `session` has added), else the browser's.
+//! The visitor's language: the event's own, else the batch's, else the browser's.
 
 use std::borrow::Cow;
 
+use gosight_config::enricher::Addition;
 use gosight_schemas::{EnrichedEvent, RawBatch};
 
+use crate::core::event::BatchFacts;
 use crate::core::json::{self, Raw};
+use crate::core::rules::Rules;
 
 /// Characters of a language tag that are worth keeping (RFC 5646 §4.4.1 asks for 35).
 const MAX_TAG: usize = 35;
 
 pub(super) struct Language<'a> {
-    /// What the browser likes best.
+    /// What the client said of its session.
+    said: Option<&'a str>,
+    /// What the browser likes best; absent where the configuration asks for no more than the client's word.
     accepted: Option<&'a str>,
+    /// Whether an event's own word counts.
+    own: Own,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Own {
+    Counts,
+    IsAnUnknownField,
 }
 
 impl<'a> Language<'a> {
-    pub(super) fn of(batch: &'a RawBatch) -> Self {
+    pub(super) fn of(batch: &'a RawBatch, facts: &'a BatchFacts<'_>, rules: &Rules) -> Self {
+        let said = facts.language.as_deref();
+        if !rules.adds(Addition::Language) {
+            return Self {
+                said,
+                accepted: None,
+                own: Own::IsAnUnknownField,
+            };
+        }
         Self {
+            said,
             accepted: batch.accept_language.as_deref().and_then(preferred),
+            own: Own::Counts,
         }
     }
 
     pub(super) fn add(&self, event: &mut EnrichedEvent<'a>) {
-        let own = event
-            .properties
-            .get("language")
-            .and_then(|value| json::text(Raw::new(value.get())));
-        if let Some(own) = own.filter(|tag| is_tag(tag)) {
-            event.language = Some(Cow::Owned(own.into_owned()));
-        } else if event.language.is_none() {
-            event.language = self.accepted.map(Cow::Borrowed);
+        event.language = self.own(event).or(self.said.or(self.accepted).map(Cow::Borrowed));
+    }
+
+    fn own(&self, event: &EnrichedEvent<'a>) -> Option<Cow<'a, str>> {
+        if self.own == Own::IsAnUnknownField {
+            return None;
         }
+        let own = event.properties.get("language")?;
+        let own = json::text(Raw::new(own.get())).filter(|tag| is_tag(tag))?;
+        Some(Cow::Owned(own.into_owned()))
     }
 }
 

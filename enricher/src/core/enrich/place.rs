@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use gosight_schemas::{EnrichedEvent, RawBatch};
+use gosight_schemas::{BatchFields, RawBatch};
 
 use super::address;
 use crate::core::assets::Assets;
@@ -29,8 +29,8 @@ impl<'a> PlaceFacts<'a> {
         self.place
     }
 
-    pub(super) fn add(&self, event: &mut EnrichedEvent<'a>) {
-        event.country = Cow::Borrowed(self.place.country);
-        event.city = Cow::Borrowed(self.place.city);
+    pub(super) fn add(&self, fields: &mut BatchFields<'a>) {
+        fields.country = Cow::Borrowed(self.place.country);
+        fields.city = Cow::Borrowed(self.place.city);
     }
 }

@@ -11,10 +11,8 @@ use gosight_schemas::RawJson;
 
 use super::numbers;
 
-use self::parts::name_of;
-
 pub(super) use self::parts::{elements, fields};
-pub(super) use self::sound::{Around, Element, Seen, fields_around};
+pub(super) use self::sound::{Around, Element, Part, fields_around};
 
 /// A value of sound JSON, as the client's own bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +44,7 @@ pub(super) const MAX_DEPTH: usize = 100;
 const SHOWN: usize = 60;
 
 /// One field of an object.
+#[derive(Clone)]
 pub(super) struct Field<'a> {
     pub(super) name: Cow<'a, str>,
     pub(super) value: Raw<'a>,

@@ -35,7 +35,7 @@ pub(in crate::core) fn elements(array: Raw<'_>) -> Option<Vec<Raw<'_>>> {
 }
 
 /// The text of the string with which `json` begins, copied only where it has escapes; `None` for half a surrogate pair.
-pub(super) fn name_of(json: &str) -> Option<Cow<'_, str>> {
+fn name_of(json: &str) -> Option<Cow<'_, str>> {
     let bytes = json.as_bytes();
     let end = plain_until(bytes, 1);
     if bytes.get(end) == Some(&b'"') {

@@ -1,9 +1,11 @@
-//! The one strict pass over a body: whether it is JSON at all (RFC 8259, as serde_json reads it), and where its parts stand. What
-//! reads them afterwards ([`super::fields`], [`super::elements`]) rests on it and only looks for their ends. Nothing here recurses.
+//! The one strict pass over a body: whether it is JSON at all (RFC 8259, as serde_json reads it), and where its parts stand, two
+//! levels deep. What reads them afterwards ([`super::fields`], [`super::elements`]) rests on it and only looks for their ends. Nothing here recurses.
+
+use std::borrow::Cow;
 
 use gosight_schemas::json::plain_until;
 
-use super::{Field, MAX_DEPTH, Raw, name_of};
+use super::{Field, MAX_DEPTH, Raw};
 
 /// Digits that the largest double has; an integer with more may be beyond it.
 const DIGITS: usize = 309;
@@ -25,7 +27,7 @@ pub(in crate::core) struct Seen {
 
 impl Seen {
     /// Of a value that was never looked at.
-    pub(in crate::core) const ANYTHING: Self = Self {
+    const ANYTHING: Self = Self {
         escapes: true,
         depth: true,
         wide_number: true,
@@ -33,10 +35,40 @@ impl Seen {
 }
 
 /// One element of an array.
-#[derive(Debug, Clone, Copy)]
 pub(in crate::core) struct Element<'a> {
     pub(in crate::core) value: Raw<'a>,
     pub(in crate::core) seen: Seen,
+    /// Its fields, where it is an object that the pass has taken apart.
+    pub(in crate::core) parts: Option<Vec<Part<'a>>>,
+}
+
+/// A field of an element.
+pub(in crate::core) struct Part<'a> {
+    pub(in crate::core) name: Cow<'a, str>,
+    pub(in crate::core) value: Raw<'a>,
+    /// Its own fields, where it is an object that the pass has taken apart.
+    pub(in crate::core) fields: Option<Vec<Field<'a>>>,
+}
+
+impl<'a> Element<'a> {
+    /// A sound value that no pass has looked at.
+    pub(in crate::core) const fn unseen(value: Raw<'a>) -> Self {
+        Self {
+            value,
+            seen: Seen::ANYTHING,
+            parts: None,
+        }
+    }
+}
+
+impl<'a> From<Field<'a>> for Part<'a> {
+    fn from(Field { name, value }: Field<'a>) -> Self {
+        Self {
+            name,
+            value,
+            fields: None,
+        }
+    }
 }
 
 /// An object around one large array, whose elements are told apart in the same pass.
@@ -58,30 +90,16 @@ pub(in crate::core) fn fields_around<'a>(object: &'a str, array: &str) -> Result
         elements: None,
     };
     reader.space();
-    reader.expect(b'{')?;
-    reader.space();
-    if reader.peek() == Some(b'}') {
-        reader.at += 1;
-    } else {
-        loop {
-            let from = reader.at;
-            reader.name()?;
-            let name = name_of(object.get(from..).ok_or(Unsound)?).ok_or(Unsound)?;
-            reader.space();
-            if name == array {
-                around.elements = Some(reader.elements()?);
-            } else {
-                let value = reader.raw_value()?;
-                around.fields.push(Field { name, value });
-            }
-            reader.space();
-            match reader.next() {
-                Some(b',') => reader.space(),
-                Some(b'}') => break,
-                _ => return Err(Unsound),
-            }
+    reader.object(|reader, name| {
+        let name = name.ok_or(Unsound)?;
+        if name == array {
+            around.elements = Some(reader.elements()?);
+        } else {
+            let value = reader.raw_value(1)?;
+            around.fields.push(Field { name, value });
         }
-    }
+        Ok(())
+    })?;
     reader.space();
     if reader.at == object.len() {
         Ok(around)
@@ -94,8 +112,10 @@ struct Reader<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
-    /// What closes each object and array that is open.
+    /// What closes each object and array that is open within the value that is passed.
     open: Vec<u8>,
+    /// Objects around that value, up to the element.
+    around: usize,
     seen: Seen,
 }
 
@@ -106,6 +126,7 @@ impl<'a> Reader<'a> {
             bytes: text.as_bytes(),
             at: 0,
             open: Vec::new(),
+            around: 0,
             seen: Seen::default(),
         }
     }
@@ -144,9 +165,7 @@ impl<'a> Reader<'a> {
         }
         loop {
             self.space();
-            self.seen = Seen::default();
-            let value = self.raw_value()?;
-            elements.push(Element { value, seen: self.seen });
+            elements.push(self.element()?);
             self.space();
             match self.next() {
                 Some(b',') => {}
@@ -156,15 +175,85 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn raw_value(&mut self) -> Result<Raw<'a>, Unsound> {
+    fn element(&mut self) -> Result<Element<'a>, Unsound> {
+        self.seen = Seen::default();
         let from = self.at;
-        self.value()?;
+        let parts = match self.peek() {
+            Some(b'{') => self.parts()?,
+            _ => self.value(0).map(|()| None)?,
+        };
+        Ok(Element {
+            value: self.raw_from(from)?,
+            seen: self.seen,
+            parts,
+        })
+    }
+
+    /// The fields of an element, and those of its objects. `None` where a name is no Unicode.
+    fn parts(&mut self) -> Result<Option<Vec<Part<'a>>>, Unsound> {
+        let mut parts = Some(Vec::with_capacity(8));
+        self.object(|reader, name| {
+            let from = reader.at;
+            let fields = match reader.peek() {
+                Some(b'{') => reader.fields()?,
+                _ => reader.value(1).map(|()| None)?,
+            };
+            let value = reader.raw_from(from)?;
+            push(&mut parts, name.map(|name| Part { name, value, fields }));
+            Ok(())
+        })?;
+        Ok(parts)
+    }
+
+    fn fields(&mut self) -> Result<Option<Vec<Field<'a>>>, Unsound> {
+        let mut fields = Some(Vec::with_capacity(8));
+        self.object(|reader, name| {
+            let value = reader.raw_value(2)?;
+            push(&mut fields, name.map(|name| Field { name, value }));
+            Ok(())
+        })?;
+        Ok(fields)
+    }
+
+    /// Passes an object; `value` passes the value of each field. A name is absent where it is no Unicode.
+    #[inline]
+    fn object(
+        &mut self,
+        mut value: impl FnMut(&mut Self, Option<Cow<'a, str>>) -> Result<(), Unsound>,
+    ) -> Result<(), Unsound> {
+        self.expect(b'{')?;
+        self.space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            let name = self.name()?;
+            self.space();
+            value(self, name)?;
+            self.space();
+            match self.next() {
+                Some(b',') => self.space(),
+                Some(b'}') => return Ok(()),
+                _ => return Err(Unsound),
+            }
+        }
+    }
+
+    fn raw_value(&mut self, around: usize) -> Result<Raw<'a>, Unsound> {
+        let from = self.at;
+        self.value(around)?;
+        self.raw_from(from)
+    }
+
+    fn raw_from(&self, from: usize) -> Result<Raw<'a>, Unsound> {
         self.text.get(from..self.at).map(Raw::new).ok_or(Unsound)
     }
 
-    /// Passes one value, whatever it holds.
-    fn value(&mut self) -> Result<(), Unsound> {
+    /// Passes one value, whatever it holds, within so many objects.
+    fn value(&mut self, around: usize) -> Result<(), Unsound> {
         self.open.clear();
+        self.around = around;
         loop {
             self.space();
             match self.next().ok_or(Unsound)? {
@@ -176,7 +265,7 @@ impl<'a> Reader<'a> {
                 digit @ b'0'..=b'9' => self.number(digit)?,
                 b'{' => {
                     if self.opens(b'}') {
-                        self.name()?;
+                        self.pass_name()?;
                         continue;
                     }
                 }
@@ -198,7 +287,7 @@ impl<'a> Reader<'a> {
 
     /// An object or array begins; whether anything stands in it.
     fn opens(&mut self, close: u8) -> bool {
-        self.seen.depth |= self.open.len() >= MAX_DEPTH;
+        self.seen.depth |= self.around + self.open.len() >= MAX_DEPTH;
         self.space();
         if self.peek() == Some(close) {
             self.at += 1;
@@ -216,7 +305,7 @@ impl<'a> Reader<'a> {
                 Some(b',') => {
                     if close == b'}' {
                         self.space();
-                        self.name()?;
+                        self.pass_name()?;
                     }
                     return Ok(true);
                 }
@@ -229,9 +318,28 @@ impl<'a> Reader<'a> {
         Ok(false)
     }
 
-    /// A field's name and the colon.
+    /// A field's name and the colon. The name is absent where it is no Unicode.
     #[inline]
-    fn name(&mut self) -> Result<(), Unsound> {
+    fn name(&mut self) -> Result<Option<Cow<'a, str>>, Unsound> {
+        self.expect(b'"')?;
+        let from = self.at;
+        self.at = plain_until(self.bytes, from);
+        let name = if self.peek() == Some(b'"') {
+            self.at += 1;
+            self.text.get(from..self.at - 1).map(Cow::Borrowed)
+        } else {
+            self.string()?;
+            let json = self.text.get(from - 1..self.at).ok_or(Unsound)?;
+            serde_json::from_str(json).ok().map(Cow::Owned)
+        };
+        self.space();
+        self.expect(b':')?;
+        Ok(name)
+    }
+
+    /// The same of a name that nobody asks for.
+    #[inline]
+    fn pass_name(&mut self) -> Result<(), Unsound> {
         self.expect(b'"')?;
         self.string()?;
         self.space();
@@ -314,6 +422,14 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// What lacks one lacks all.
+fn push<T>(all: &mut Option<Vec<T>>, one: Option<T>) {
+    match (all.as_mut(), one) {
+        (Some(all), Some(one)) => all.push(one),
+        _ => *all = None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -321,8 +437,8 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::value::RawValue;
 
-    use super::super::{lone_surrogate, too_deep};
-    use super::{MAX_DEPTH, Seen, fields_around};
+    use super::super::{fields, lone_surrogate, too_deep};
+    use super::{Field, MAX_DEPTH, Seen, fields_around};
     use crate::core::numbers::beyond_double;
 
     fn seen(value: &str) -> Option<Seen> {
@@ -485,8 +601,66 @@ mod tests {
         }
     }
 
+    /// What the pass took apart is what a reader of its own finds.
+    fn assert_taken_apart(value: &str) {
+        let body = format!(r#"{{"events":[{value}]}}"#);
+        let Ok(around) = fields_around(&body, "events") else {
+            return;
+        };
+        let Some([element]) = around.elements.as_deref() else {
+            return;
+        };
+        let Some(parts) = &element.parts else {
+            assert!(fields(element.value).is_none(), "{value}");
+            return;
+        };
+        let expected = fields(element.value).unwrap();
+        assert_eq!(parts.len(), expected.len(), "{value}");
+        for (part, field) in parts.iter().zip(&expected) {
+            assert_eq!((&part.name, part.value), (&field.name, field.value), "{value}");
+            let inner = |fields: &Option<Vec<Field<'_>>>| {
+                let fields = fields.as_ref()?.iter();
+                Some(
+                    fields
+                        .map(|field| format!("{}={}", field.name, field.value.get()))
+                        .collect::<Vec<_>>(),
+                )
+            };
+            assert_eq!(inner(&part.fields), inner(&fields(field.value)), "{value}");
+        }
+    }
+
+    #[test]
+    fn names_and_values_are_those_that_a_reader_finds() {
+        for value in [
+            "{}",
+            "{ }",
+            "1",
+            "[{}]",
+            r#"{"a":1,"b":{"c":{"d":[1,{"e":2}]},"f":"}"},"g":{}}"#,
+            r#" { "a\u0062" : { "\"" : null , "\ud800" : 1 } , "x" : [ ] } "#,
+            r#"{"\ud800":1,"a":2}"#,
+            r#"{"a":2,"\ud800":1,"b":3}"#,
+            r#"{"a":1,"a":{"a":1,"a":2}}"#,
+        ] {
+            assert_taken_apart(value);
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn whatever_comes_is_taken_apart_as_a_reader_does(
+            names in prop::collection::vec(r#"[a-c"\\é]{0,3}"#, 1..4), inner in r#"[\[\]{},:"a 0-9]{0,12}"#, space in "[ \n]{0,2}"
+        ) {
+            let names: Vec<String> = names.iter().map(|name| serde_json::to_string(name).unwrap()).collect();
+            let plain: Vec<String> = names.iter().map(|name| format!("{space}{name}{space}:{space}{name}{space}")).collect();
+            let object = format!("{{{}}}", plain.join(","));
+            assert_taken_apart(&object);
+            assert_taken_apart(&format!("{{{}:{space}{object}{space},\"x\":[{object}]}}", names[0]));
+            assert_taken_apart(&format!("{{{}:{{{inner}}}}}", names[0]));
+        }
 
         #[test]
         fn texts_of_jsons_own_characters_are_judged_as_serde_json_does(

@@ -21,7 +21,7 @@ pub(in crate::core) type PayloadRule = fn(&Payload<'_>, Bounds<'_>, &mut Problem
 
 /// The payload's fields; empty where the event has none.
 pub(in crate::core) struct Payload<'a> {
-    fields: Vec<Field<'a>>,
+    fields: &'a [Field<'a>],
 }
 
 /// Runs the rule of the event's type.
@@ -33,12 +33,13 @@ pub(super) fn check(event: &Event<'_>, bounds: Bounds<'_>, problems: &mut Proble
     if problems.concern("/payload") {
         return;
     }
-    let fields = match &event.payload {
+    let fields = match (&event.payload_fields, &event.payload) {
+        (Some(fields), _) => Cow::Borrowed(fields.as_slice()),
         // It was well-formed when it was decoded.
-        Some(payload) => json::fields(Raw::new(payload.get())).unwrap_or_default(),
-        None => Vec::new(),
+        (None, Some(payload)) => Cow::Owned(json::fields(Raw::new(payload.get())).unwrap_or_default()),
+        (None, None) => Cow::default(),
     };
-    rule(&Payload { fields }, bounds, problems);
+    rule(&Payload { fields: &fields }, bounds, problems);
 }
 
 impl<'a> Payload<'a> {
