@@ -287,7 +287,7 @@ impl Default for ConsumerSettings {
 impl Default for TransactionSettings {
     fn default() -> Self {
         Self {
-            max_events: 5_000,
+            max_events: 10_000,
             max_bytes: ByteSize::mib(16),
             max_wait: Duration::from_millis(200),
             timeout: Duration::from_secs(10),

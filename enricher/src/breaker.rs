@@ -33,21 +33,20 @@ impl Breaker {
         self.slowed_to.map_or(usual, |slow| slow.min(usual))
     }
 
-    /// Whether a transaction of so many batches, so many of them faulty, may be committed now.
-    ///
-    /// # Errors
-    /// It may not; come again after so long, with no more than [`Self::max_batches`].
-    pub(crate) fn check(&mut self, batches: u64, faults: u64, now: Instant) -> Result<(), Duration> {
+    /// How many faulty batches the next transaction may commit; with more it has to be given back.
+    pub(crate) fn allowed(&mut self, now: Instant) -> u64 {
         self.refill(now);
-        if faults <= self.left {
-            return Ok(());
-        }
+        self.left
+    }
+
+    /// A transaction of so many batches was given back: slows the next ones down to [`Self::max_batches`]. Tells how long to wait first.
+    pub(crate) fn refused(&mut self, batches: u64, now: Instant) -> Duration {
         let all_may_be_faulty = usize::try_from(self.left).unwrap_or(usize::MAX).max(1);
         self.slowed_to = Some(all_may_be_faulty);
         if batches > 1 {
-            return Err(Duration::ZERO);
+            return Duration::ZERO;
         }
-        Err(REFILL.saturating_sub(now.saturating_duration_since(self.counted_from)))
+        REFILL.saturating_sub(now.saturating_duration_since(self.counted_from))
     }
 
     /// A transaction with so many faulty batches was committed. Tells whether the lane is at its usual size again with it.
@@ -80,13 +79,21 @@ mod tests {
 
     const USUAL: usize = 2000;
 
+    /// What a lane does with a transaction of so many batches, so many of them faulty: `Err` with the pause where it gives it back.
+    fn check(breaker: &mut Breaker, batches: u64, faults: u64, now: Instant) -> Result<(), Duration> {
+        if faults <= breaker.allowed(now) {
+            return Ok(());
+        }
+        Err(breaker.refused(batches, now))
+    }
+
     #[test]
     fn single_faults_pass_and_nothing_is_slowed() {
         let start = Instant::now();
         let mut breaker = Breaker::new(start);
         for number in 0..100 {
             let now = start + REFILL * number;
-            assert_eq!(breaker.check(500, 1, now), Ok(()));
+            assert_eq!(check(&mut breaker, 500, 1, now), Ok(()));
             assert!(!breaker.committed(1, USUAL), "there was nothing to recover from");
             assert_eq!(breaker.max_batches(USUAL), USUAL);
         }
@@ -96,37 +103,37 @@ mod tests {
     fn a_flood_becomes_a_trickle() {
         let start = Instant::now();
         let mut breaker = Breaker::new(start);
-        assert_eq!(breaker.check(2000, 2000, start), Err(Duration::ZERO));
+        assert_eq!(check(&mut breaker, 2000, 2000, start), Err(Duration::ZERO));
         let allowed = breaker.max_batches(USUAL) as u64;
         assert_eq!(allowed, CAPACITY, "even if all are faulty, they may pass");
-        assert_eq!(breaker.check(allowed, allowed, start), Ok(()));
+        assert_eq!(check(&mut breaker, allowed, allowed, start), Ok(()));
         assert!(!breaker.committed(allowed, USUAL));
 
-        assert_eq!(breaker.check(allowed, allowed, start), Err(Duration::ZERO));
+        assert_eq!(check(&mut breaker, allowed, allowed, start), Err(Duration::ZERO));
         assert_eq!(breaker.max_batches(USUAL), 1);
-        assert_eq!(breaker.check(1, 1, start + REFILL / 5), Err(REFILL * 4 / 5));
+        assert_eq!(check(&mut breaker, 1, 1, start + REFILL / 5), Err(REFILL * 4 / 5));
         assert_eq!(
-            breaker.check(1, 1, start + REFILL),
+            check(&mut breaker, 1, 1, start + REFILL),
             Ok(()),
             "one comes back in its time"
         );
         assert!(!breaker.committed(1, USUAL));
-        assert_eq!(breaker.check(1, 1, start + REFILL), Err(REFILL));
+        assert_eq!(check(&mut breaker, 1, 1, start + REFILL), Err(REFILL));
     }
 
     #[test]
     fn good_batches_pass_and_bring_the_usual_size_back() {
         let start = Instant::now();
         let mut breaker = Breaker::new(start);
-        assert!(breaker.check(2000, 21, start).is_err());
-        assert_eq!(breaker.check(20, 20, start), Ok(()));
+        assert!(check(&mut breaker, 2000, 21, start).is_err());
+        assert_eq!(check(&mut breaker, 20, 20, start), Ok(()));
         breaker.committed(20, USUAL);
-        assert!(breaker.check(20, 1, start).is_err());
+        assert!(check(&mut breaker, 20, 1, start).is_err());
 
         let mut good = 0;
         loop {
             let batches = breaker.max_batches(USUAL) as u64;
-            assert_eq!(breaker.check(batches, 0, start), Ok(()));
+            assert_eq!(check(&mut breaker, batches, 0, start), Ok(()));
             good += batches;
             if breaker.committed(0, USUAL) {
                 break;
@@ -140,6 +147,6 @@ mod tests {
     fn the_allowance_never_grows_over_its_capacity() {
         let start = Instant::now();
         let mut breaker = Breaker::new(start);
-        assert!(breaker.check(100, CAPACITY + 1, start + REFILL * 1000).is_err());
+        assert!(check(&mut breaker, 100, CAPACITY + 1, start + REFILL * 1000).is_err());
     }
 }

@@ -1,19 +1,22 @@
 //! One lane's loop: poll, process, publish and commit, strictly in order for its partitions.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use gosight_eventlog::{Assigned, Lane, LaneError, LaneOptions, LogError, LogRecord, NewRecord, PollLimit, Polled};
+use gosight_eventlog::{
+    Assigned, Ended, Lane, LaneError, LaneOptions, LogError, LogRecord, Outputs, PollLimit, Polled, Verdict,
+};
 use gosight_lifecycle::{Latch, Shutdown};
 use gosight_schemas::event_count;
+use tokio::sync::oneshot;
 
 use crate::EnricherParts;
 use crate::breaker::Breaker;
 use crate::core::Assets;
 use crate::geo_files::LiveGeo;
 use crate::outputs::{Counts, OutputTopics, outputs_of};
-use crate::partitions::{OutOfOrder, Partitions};
+use crate::partitions::{OutOfOrder, Partitions, WindowLimits};
 use crate::prime::primed_window;
 use crate::progress::LanePositions;
 use crate::topic_limits::{NoSmaller, tightened};
@@ -41,7 +44,8 @@ pub(crate) struct LaneTask {
     live_geo: Arc<LiveGeo>,
     topics: Arc<OutputTopics>,
     lane: Box<dyn Lane>,
-    partitions: Partitions,
+    /// Locked by the work of a transaction, else by us.
+    partitions: Arc<Mutex<Partitions>>,
     /// Where they stand, for the others of this process to see.
     positions: LanePositions,
     limit: PollLimit,
@@ -69,16 +73,14 @@ pub(crate) enum LaneFailure {
     /// An output that can't be made small enough.
     #[error("{0}")]
     NoSmaller(#[from] NoSmaller),
-    /// Processing panicked outside of a batch.
-    #[error("processing crashed: {0}")]
-    Crashed(#[from] tokio::task::JoinError),
 }
 
-/// What the records of one transaction turn into.
-struct Round {
-    records: Vec<LogRecord>,
-    outputs: Vec<NewRecord>,
+/// What was done with the records of one transaction.
+#[derive(Default)]
+struct Done {
     counts: Counts,
+    /// Why the lane can't go on, whatever became of the transaction.
+    failure: Option<LaneFailure>,
 }
 
 impl LaneTask {
@@ -100,13 +102,16 @@ impl LaneTask {
             transaction_timeout: settings.transaction.timeout,
         };
         let lane = parts.log.lane(options).await?;
-        let max_entries = usize::try_from(settings.dedupe.max_entries).unwrap_or(usize::MAX);
+        let windows = WindowLimits {
+            length: settings.dedupe.window,
+            max_entries: usize::try_from(settings.dedupe.max_entries).unwrap_or(usize::MAX),
+        };
         let events = usize::try_from(settings.transaction.max_events).unwrap_or(usize::MAX);
         Ok(Self {
             assets: Arc::clone(&parts.assets),
             live_geo: Arc::clone(live_geo),
             topics: Arc::new(OutputTopics::new(&settings.kafka.topics)),
-            partitions: Partitions::new(settings.dedupe.window, max_entries),
+            partitions: Arc::new(Mutex::new(Partitions::new(windows))),
             positions,
             limit: PollLimit {
                 max_records: events,
@@ -169,18 +174,18 @@ impl LaneTask {
         }
         for partition in &polled.revoked {
             tracing::info!(partition, "partition revoked");
-            self.partitions.revoke(*partition);
+            self.partitions().revoke(*partition);
         }
         if !polled.revoked.is_empty() {
-            self.positions.set(self.partitions.committed());
+            self.show_positions();
         }
         let started = Instant::now();
         // A long window takes minutes to read, and a member that does not poll for so long loses what it was given.
         let primed = {
-            let (parts, template) = (&self.parts, &self.partitions);
+            let (parts, windows) = (&self.parts, self.partitions().windows());
             let priming = stream::iter(polled.assigned.iter().copied())
                 .map(|assigned| async move {
-                    let window = primed_window(parts, assigned, template).await?;
+                    let window = primed_window(parts, assigned, windows).await?;
                     Ok::<_, LaneFailure>((assigned, window))
                 })
                 .buffer_unordered(PRIMED_AT_ONCE)
@@ -196,54 +201,63 @@ impl LaneTask {
         for (Assigned { partition, next_offset }, window) in primed {
             let (ids, primed_in) = (window.len(), started.elapsed());
             tracing::info!(partition, next_offset, ids, ?primed_in, "partition assigned");
-            self.partitions.assign(partition, next_offset, window);
+            self.partitions().assign(partition, next_offset, window);
         }
         if !polled.assigned.is_empty() {
-            self.positions.set(self.partitions.committed());
+            self.show_positions();
         }
         Ok(())
     }
 
-    /// Processes the records and commits what came out of them, or puts everything back.
-    async fn transact(&mut self, mut records: Vec<LogRecord>, shutdown: &Shutdown) -> Result<(), LaneFailure> {
+    /// Processes the records and commits what comes out of them, or puts everything back.
+    async fn transact(&mut self, records: Vec<LogRecord>, shutdown: &Shutdown) -> Result<(), LaneFailure> {
         let started = Instant::now();
-        loop {
-            let round = self.process(records).await?;
-            let (batches, faults) = (round.counts.batches(), round.counts.faults());
-            if let Err(pause) = self.breaker.check(batches, faults, Instant::now()) {
-                return self.pause(pause, &round.counts, shutdown).await;
-            }
-            match self.lane.commit(round.outputs).await {
-                Ok(()) => {
-                    self.committed(round.counts, started);
-                    return Ok(());
-                }
-                Err(LaneError::OutputTooLarge { topic, size, limit }) => {
-                    self.partitions.discard();
-                    self.tighten(&topic, size, limit)?;
-                    records = round.records;
-                }
-                Err(LaneError::Aborted { reason }) => {
-                    self.aborted(&reason, shutdown).await;
-                    return Ok(());
-                }
-                Err(error) => return Err(error.into()),
-            }
+        let (done, ended) = self.attempt(records).await;
+        let Done { counts, failure } = done.unwrap_or_default();
+        if let Some(failure) = failure {
+            metrics::counter!("enricher_order_violations_total").increment(1);
+            return Err(failure);
         }
+        match ended {
+            Ok(Ended::Committed) => self.committed(counts, started),
+            Ok(Ended::GivenBack) => self.pause(&counts, shutdown).await,
+            Err(LaneError::OutputTooLarge { topic, size, limit }) => {
+                self.lane.rewind().await?;
+                self.partitions().discard();
+                self.tighten(&topic, size, limit)?;
+            }
+            Err(LaneError::Aborted { reason }) => self.aborted(&reason, shutdown).await,
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
     }
 
-    async fn process(&mut self, records: Vec<LogRecord>) -> Result<Round, LaneFailure> {
+    /// One transaction. What was done is absent where the lane did not run the work.
+    async fn attempt(&mut self, records: Vec<LogRecord>) -> (Option<Done>, Result<Ended, LaneError>) {
         self.take_over_geo();
         let (assets, topics) = (Arc::clone(&self.assets), Arc::clone(&self.topics));
-        let mut partitions = self.partitions.take();
-        // Tens of milliseconds of pure computing: not on a thread that serves sockets.
-        let (partitions, round) = tokio::task::spawn_blocking(move || {
-            let round = process(&assets, &topics, &mut partitions, records);
-            (partitions, round)
-        })
-        .await?;
-        self.partitions = partitions;
-        round.inspect_err(|_| metrics::counter!("enricher_order_violations_total").increment(1))
+        let partitions = Arc::clone(&self.partitions);
+        let faults_allowed = self.breaker.allowed(Instant::now());
+        let (report, mut reported) = oneshot::channel();
+        let ended = self.lane.transact(Box::new(move |outputs| {
+            let mut partitions = partitions.lock().unwrap_or_else(PoisonError::into_inner);
+            let done = process(&assets, &topics, &mut partitions, &records, outputs);
+            let is_good = done.failure.is_none() && done.counts.faults() <= faults_allowed;
+            // The one who waits for it is below.
+            let _ = report.send(done);
+            if is_good { Verdict::Commit } else { Verdict::GiveBack }
+        }));
+        let ended = ended.await;
+        (reported.try_recv().ok(), ended)
+    }
+
+    fn show_positions(&mut self) {
+        let partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+        self.positions.set(partitions.committed());
+    }
+
+    fn partitions(&self) -> MutexGuard<'_, Partitions> {
+        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changed city files count from the next transaction on, so that every batch sees one snapshot.
@@ -263,8 +277,8 @@ impl LaneTask {
     }
 
     fn committed(&mut self, mut counts: Counts, started: Instant) {
-        let early = self.partitions.keep();
-        self.positions.set(self.partitions.committed());
+        let early = self.partitions().keep();
+        self.show_positions();
         counts.record();
         metrics::counter!("enricher_transactions_total", "outcome" => "committed").increment(1);
         metrics::counter!("enricher_dedupe_early_evictions_total").increment(early);
@@ -286,7 +300,7 @@ impl LaneTask {
     async fn aborted(&mut self, reason: &str, shutdown: &Shutdown) {
         tracing::warn!(reason, "transaction aborted; its batches are taken again");
         metrics::counter!("enricher_transactions_total", "outcome" => "aborted").increment(1);
-        self.partitions.discard();
+        self.partitions().discard();
         self.aborts = self.aborts.saturating_add(1);
         if self.aborts >= ABORTS_IN_A_ROW {
             let aborts = self.aborts;
@@ -301,10 +315,10 @@ impl LaneTask {
         }
     }
 
-    /// Too many faults of ours: puts everything back and waits.
-    async fn pause(&mut self, pause: Duration, counts: &Counts, shutdown: &Shutdown) -> Result<(), LaneFailure> {
-        self.lane.rewind().await?;
-        self.partitions.discard();
+    /// Too many faults of ours: everything was put back; waits.
+    async fn pause(&mut self, counts: &Counts, shutdown: &Shutdown) {
+        self.partitions().discard();
+        let pause = self.breaker.refused(counts.batches(), Instant::now());
         let faults = counts.faults_in_words();
         tracing::error!(
             faults,
@@ -319,7 +333,6 @@ impl LaneTask {
             () = tokio::time::sleep(pause) => {}
             () = shutdown.begun() => {}
         }
-        Ok(())
     }
 
     /// A topic takes less than the settings say: what is larger becomes a reject, or a shorter reject, from now on.
@@ -350,19 +363,26 @@ fn process(
     assets: &Assets,
     topics: &OutputTopics,
     partitions: &mut Partitions,
-    records: Vec<LogRecord>,
-) -> Result<Round, LaneFailure> {
-    let mut outputs = Vec::new();
-    let mut counts = Counts::default();
-    for record in &records {
-        let Some(partition) = partitions.advance(record)? else {
-            return Err(LaneFailure::Unassigned(record.position.to_string()));
+    records: &[LogRecord],
+    outputs: &mut dyn Outputs,
+) -> Done {
+    let mut done = Done::default();
+    for record in records {
+        let partition = match partitions.advance(record) {
+            Ok(Some(partition)) => partition,
+            Ok(None) => {
+                done.failure = Some(LaneFailure::Unassigned(record.position.to_string()));
+                break;
+            }
+            Err(error) => {
+                done.failure = Some(error.into());
+                break;
+            }
         };
-        outputs_of(record, assets, &mut partition.window, topics, &mut outputs, &mut counts);
+        if outputs_of(record, assets, &mut partition.window, topics, outputs, &mut done.counts).is_err() {
+            // The lane tells why.
+            break;
+        }
     }
-    Ok(Round {
-        records,
-        outputs,
-        counts,
-    })
+    done
 }

@@ -6,22 +6,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use gosight_config::kafka::TopicNames;
-use gosight_eventlog::{Header, LogRecord, NewRecord};
+use gosight_eventlog::{Doomed, Header, LogRecord, Output, Outputs};
 use gosight_lifecycle::traces::Span;
 use gosight_schemas::{Origin, RejectCode, headers};
 
-use crate::core::{self, Assets, DedupeWindow, Outcome, Processed, TimeChange};
+use crate::core::{self, Assets, DedupeWindow, EventOutput, Outcome, Processed, RejectOutput, TimeChange};
 
 /// One of the topics that outcomes go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Output {
+pub(crate) enum Destination {
     /// Events.
     Raw,
     /// Rejects.
     Errors,
 }
 
-impl Output {
+impl Destination {
     /// The setting that holds the topic's limit.
     pub(crate) fn setting(self) -> &'static str {
         match self {
@@ -68,70 +68,74 @@ impl OutputTopics {
     }
 
     /// Which of the two a topic is.
-    pub(crate) fn output(&self, topic: &str) -> Output {
+    pub(crate) fn output(&self, topic: &str) -> Destination {
         if topic == &*self.errors {
-            Output::Errors
+            Destination::Errors
         } else {
-            Output::Raw
+            Destination::Raw
         }
     }
 }
 
-/// Processes one staged record: appends what it turns into to `outputs`, in the order of its events.
+/// Processes one staged record: adds what it turns into to `outputs`, in the order of its events.
+///
+/// # Errors
+/// The outputs can't be committed any more; what is left of the record was not added.
 pub(crate) fn outputs_of(
     record: &LogRecord,
     assets: &Assets,
     window: &mut dyn DedupeWindow,
     topics: &OutputTopics,
-    outputs: &mut Vec<NewRecord>,
+    outputs: &mut dyn Outputs,
     counts: &mut Counts,
-) {
+) -> Result<(), Doomed> {
     let processed = core::process(record, assets, window, now_ms());
     let project_key = Bytes::copy_from_slice(processed.project_id.as_bytes());
     let batch_id = Bytes::copy_from_slice(processed.batch_id.as_bytes());
     let made_with = MadeWith::of(assets);
     let mut origins = Origins::of(&processed.outcomes);
-    outputs.reserve(processed.outcomes.len());
     counts.batch(processed.received_at);
     counts.trace(&processed);
     counts.faults_of(&processed.outcomes);
-    for outcome in processed.outcomes {
+    // The events of a batch differ in their origins only, which come first.
+    let mut of_events = made_with.after([
+        Header::new(headers::ORIGIN, Bytes::new()),
+        Header::new(headers::BATCH_ID, batch_id.clone()),
+    ]);
+    for outcome in &processed.outcomes {
+        let origin = origins.next();
         match outcome {
             Outcome::Event(event) => {
-                *counts.events.entry(event.event_type).or_default() += 1;
-                if let Some(change) = event.time_change {
-                    *counts.time_changes.entry(change.as_str()).or_default() += 1;
+                counts.event(event);
+                if let Some(header) = of_events.first_mut() {
+                    header.value = origin;
                 }
-                counts.masked_inputs += u64::from(event.is_masked);
-                outputs.push(NewRecord {
-                    topic: Arc::clone(&topics.raw),
-                    key: processed.session_key.clone(),
-                    value: event.value,
-                    headers: made_with.after([origins.header(), Header::new(headers::BATCH_ID, batch_id.clone())]),
-                });
+                outputs.add(Output {
+                    topic: &topics.raw,
+                    key: &processed.session_key,
+                    value: &event.value,
+                    headers: &of_events,
+                })?;
             }
             Outcome::Reject(reject) => {
-                *counts.rejects.entry(reject.code).or_default() += 1;
-                counts.masked_inputs += u64::from(reject.is_masked);
-                outputs.push(NewRecord {
-                    topic: Arc::clone(&topics.errors),
-                    key: project_key.clone(),
-                    value: reject.value,
-                    headers: made_with.after([
-                        origins.header(),
+                counts.reject(reject);
+                outputs.add(Output {
+                    topic: &topics.errors,
+                    key: &project_key,
+                    value: &reject.value,
+                    headers: &made_with.after([
+                        Header::new(headers::ORIGIN, origin),
                         Header::new(headers::BATCH_ID, batch_id.clone()),
                         Header::new(headers::CODE, reject.code.as_str()),
                         Header::new(headers::PROJECT_ID, project_key.clone()),
                         Header::new(headers::ATTEMPT, reject.attempt.to_string()),
                     ]),
-                });
+                })?;
             }
-            Outcome::Duplicate(_) => {
-                origins.skip();
-                counts.duplicates += 1;
-            }
+            Outcome::Duplicate(_) => counts.duplicates += 1,
         }
     }
+    Ok(())
 }
 
 /// What tells with which version and assets a record was made.
@@ -196,14 +200,10 @@ impl Origins {
     }
 
     /// Of the next outcome.
-    fn header(&mut self) -> Header {
+    fn next(&mut self) -> Bytes {
         let start = self.start;
-        self.skip();
-        Header::new(headers::ORIGIN, self.texts.slice(start..self.start))
-    }
-
-    fn skip(&mut self) {
-        self.start = self.ends.next().unwrap_or(self.start);
+        self.start = self.ends.next().unwrap_or(start);
+        self.texts.slice(start..self.start)
     }
 }
 
@@ -213,6 +213,19 @@ impl Counts {
         let (oldest, newest) = self.received.get_or_insert((received_at, received_at));
         *oldest = received_at.min(*oldest);
         *newest = received_at.max(*newest);
+    }
+
+    fn event(&mut self, event: &EventOutput) {
+        *self.events.entry(event.event_type).or_default() += 1;
+        if let Some(change) = event.time_change {
+            *self.time_changes.entry(change.as_str()).or_default() += 1;
+        }
+        self.masked_inputs += u64::from(event.is_masked);
+    }
+
+    fn reject(&mut self, reject: &RejectOutput) {
+        *self.rejects.entry(reject.code).or_default() += 1;
+        self.masked_inputs += u64::from(reject.is_masked);
     }
 
     /// Continues the batch's trace until the transaction has ended.

@@ -7,11 +7,19 @@ use gosight_eventlog::LogRecord;
 
 use crate::window::Window;
 
+/// What a window may hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WindowLimits {
+    /// How long an id stays.
+    pub(crate) length: Duration,
+    /// Ids at the most.
+    pub(crate) max_entries: usize,
+}
+
 /// The partitions that a lane has been given.
 #[derive(Debug)]
 pub(crate) struct Partitions {
-    window: Duration,
-    max_entries: usize,
+    windows: WindowLimits,
     by_number: BTreeMap<i32, Partition>,
 }
 
@@ -34,30 +42,25 @@ pub(crate) struct OutOfOrder {
     expected: i64,
 }
 
+impl WindowLimits {
+    /// A window that has them.
+    pub(crate) fn empty_window(self) -> Window {
+        Window::new(self.length, self.max_entries)
+    }
+}
+
 impl Partitions {
-    /// None yet; windows will have that length and that many ids at the most.
-    pub(crate) fn new(window: Duration, max_entries: usize) -> Self {
+    /// None yet; windows will have those limits.
+    pub(crate) fn new(windows: WindowLimits) -> Self {
         Self {
-            window,
-            max_entries,
+            windows,
             by_number: BTreeMap::new(),
         }
     }
 
-    /// A window as every partition has it, empty.
-    pub(crate) fn empty_window(&self) -> Window {
-        Window::new(self.window, self.max_entries)
-    }
-
-    /// Everything, to work on elsewhere; none are left here.
-    pub(crate) fn take(&mut self) -> Self {
-        let empty = Self::new(self.window, self.max_entries);
-        std::mem::replace(self, empty)
-    }
-
-    /// How long a window is.
-    pub(crate) fn window_length(&self) -> Duration {
-        self.window
+    /// The limits of every partition's window.
+    pub(crate) fn windows(&self) -> WindowLimits {
+        self.windows
     }
 
     /// Takes a partition whose next record stands at `next` or after it, with the ids that came before.
@@ -124,7 +127,7 @@ mod tests {
     use gosight_eventlog::{LogRecord, Position};
     use uuid::Uuid;
 
-    use super::Partitions;
+    use super::{Partitions, WindowLimits};
     use crate::core::DedupeWindow;
 
     const ID: Uuid = Uuid::from_u128(1);
@@ -144,8 +147,12 @@ mod tests {
     }
 
     fn with_partition(number: i32, next: i64) -> Partitions {
-        let mut partitions = Partitions::new(Duration::from_secs(300), 100);
-        let window = partitions.empty_window();
+        let windows = WindowLimits {
+            length: Duration::from_secs(300),
+            max_entries: 100,
+        };
+        let mut partitions = Partitions::new(windows);
+        let window = windows.empty_window();
         partitions.assign(number, next, window);
         partitions
     }
@@ -191,7 +198,7 @@ mod tests {
         let partition = partitions.advance(&record(3, 10)).unwrap().unwrap();
         partition.window.seen(ID, 1000);
         partitions.keep();
-        let window = partitions.empty_window();
+        let window = partitions.windows().empty_window();
         partitions.assign(3, 5, window);
         let partition = partitions.advance(&record(3, 5)).unwrap().unwrap();
         assert!(!partition.window.seen(ID, 1000));

@@ -8,7 +8,7 @@ use gosight_eventlog::{Assigned, EventLog, LogError, LogRecord};
 use crate::EnricherParts;
 use crate::core::{self, DedupeWindow};
 use crate::outputs::now_ms;
-use crate::partitions::Partitions;
+use crate::partitions::WindowLimits;
 use crate::window::Window;
 
 /// Records of one read: the memory that they take is bounded by their number alone, and each may be as large as the topic takes.
@@ -22,12 +22,12 @@ const CLOCK_SLACK: Duration = Duration::from_secs(60);
 pub(crate) async fn primed_window(
     parts: &EnricherParts,
     assigned: Assigned,
-    partitions: &Partitions,
+    windows: WindowLimits,
 ) -> Result<Window, LogError> {
-    let mut window = partitions.empty_window();
+    let mut window = windows.empty_window();
     let topic = &parts.settings.kafka.topics.staging;
     let Assigned { partition, next_offset } = assigned;
-    let from = first_offset(&*parts.log, topic, assigned, partitions.window_length()).await?;
+    let from = first_offset(&*parts.log, topic, assigned, windows.length).await?;
     if from >= next_offset {
         return Ok(window);
     }

@@ -37,7 +37,8 @@ impl Rerun {
         let mut window = Counting { window, duplicates: 0 };
         // Nothing of a replay is counted as live.
         let mut counts = Counts::default();
-        outputs_of(record, assets, &mut window, &self.topics, outputs, &mut counts);
+        // A list takes every output.
+        let _ = outputs_of(record, assets, &mut window, &self.topics, outputs, &mut counts);
         window.duplicates
     }
 }

@@ -1,7 +1,7 @@
 //! The hot path without the log, for benches: no part of the interface.
 
 use gosight_config::EnricherSettings;
-use gosight_eventlog::{LogRecord, NewRecord};
+use gosight_eventlog::{Doomed, LogRecord, Outputs};
 
 use crate::core::Assets;
 use crate::outputs::{Counts, OutputTopics, outputs_of};
@@ -27,21 +27,17 @@ impl Steps {
     }
 
     /// Everything between a poll and a commit.
-    pub fn outputs(&mut self, records: &[LogRecord]) -> Vec<NewRecord> {
-        let mut outputs = Vec::new();
+    ///
+    /// # Errors
+    /// Those of `outputs`.
+    pub fn run(&mut self, records: &[LogRecord], outputs: &mut dyn Outputs) -> Result<(), Doomed> {
         let mut counts = Counts::default();
         for record in records {
-            outputs_of(
-                record,
-                &self.assets,
-                &mut self.window,
-                &self.topics,
-                &mut outputs,
-                &mut counts,
-            );
+            let (assets, window) = (&self.assets, &mut self.window);
+            outputs_of(record, assets, window, &self.topics, outputs, &mut counts)?;
         }
         counts.record();
         self.window.keep();
-        outputs
+        Ok(())
     }
 }

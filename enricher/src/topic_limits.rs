@@ -2,7 +2,7 @@
 //! batches are processed again under the limit that the topic really has.
 
 use crate::core::{Assets, Rules};
-use crate::outputs::Output;
+use crate::outputs::Destination;
 
 /// An output that can't be made small enough.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -11,16 +11,16 @@ use crate::outputs::Output;
     output.setting()
 )]
 pub(crate) struct NoSmaller {
-    output: Output,
+    output: Destination,
     limit: usize,
 }
 
 /// The same assets with a tighter limit on the values of one topic.
-pub(crate) fn tightened(assets: &Assets, output: Output, limit: usize) -> Result<Assets, NoSmaller> {
+pub(crate) fn tightened(assets: &Assets, output: Destination, limit: usize) -> Result<Assets, NoSmaller> {
     let mut assets = assets.clone();
     let value_limit = match output {
-        Output::Raw => &mut assets.rules.max_raw_value,
-        Output::Errors => &mut assets.rules.max_reject_value,
+        Destination::Raw => &mut assets.rules.max_raw_value,
+        Destination::Errors => &mut assets.rules.max_reject_value,
     };
     if *value_limit == 0 {
         return Err(NoSmaller { output, limit });
@@ -41,16 +41,16 @@ mod tests {
 
     use super::tightened;
     use crate::core::{Assets, Rules};
-    use crate::outputs::Output;
+    use crate::outputs::Destination;
 
     #[test]
     fn each_step_makes_the_limit_smaller_until_there_is_no_smaller() {
         let mut assets = Assets::new(&EnricherSettings::default(), None);
-        assets = tightened(&assets, Output::Raw, 100_000).unwrap();
+        assets = tightened(&assets, Destination::Raw, 100_000).unwrap();
         assert_eq!(assets.rules.max_raw_value, Rules::value_within(100_000));
         let reject_value = assets.rules.max_reject_value;
         let mut steps = 0;
-        while let Ok(tighter) = tightened(&assets, Output::Raw, 100_000) {
+        while let Ok(tighter) = tightened(&assets, Destination::Raw, 100_000) {
             assert!(tighter.rules.max_raw_value < assets.rules.max_raw_value);
             assets = tighter;
             steps += 1;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{LaneError, LogRecord, NewRecord};
+use crate::work::handing_over;
+use crate::{Ended, LaneError, LogRecord, NewRecord, Work};
 
 /// How a lane joins its group.
 #[derive(Debug, Clone)]
@@ -64,11 +65,16 @@ pub trait Lane: Send {
     /// rewound: they would be committed with the next outputs.
     async fn poll(&mut self, limit: PollLimit) -> Result<Polled, LaneError>;
 
-    /// Appends `outputs` and moves this group's positions past everything polled since the last commit, all or nothing. On
-    /// [`LaneError::Aborted`] nothing happened and the lane stands at the committed positions again. On
+    /// Runs `work`, appends the outputs that it makes and moves this group's positions past everything polled since the last commit,
+    /// all or nothing. On [`LaneError::Aborted`] nothing happened and the lane stands at the committed positions again. On
     /// [`LaneError::OutputTooLarge`] nothing happened either, and what was polled can be committed with other outputs, or rewound.
-    /// Readers see what was committed a moment later.
-    async fn commit(&mut self, outputs: Vec<NewRecord>) -> Result<(), LaneError>;
+    /// A lane that can't go on may not run the work at all. Readers see what was committed a moment later.
+    async fn transact(&mut self, work: Work) -> Result<Ended, LaneError>;
+
+    /// The same with outputs that are there already.
+    async fn commit(&mut self, outputs: Vec<NewRecord>) -> Result<(), LaneError> {
+        self.transact(handing_over(outputs)).await.map(|_| ())
+    }
 
     /// Tells the group that this lane is alive, while its caller is busy for long between a poll that brought a change of the assignment
     /// and the next poll. Hands nothing out.

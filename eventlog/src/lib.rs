@@ -9,6 +9,7 @@ mod lane;
 mod reader;
 mod record;
 mod topic;
+mod work;
 
 pub mod embedded;
 pub mod kafka;
@@ -24,6 +25,7 @@ pub use lane::{Assigned, Lane, LaneOptions, PollLimit, Polled};
 pub use reader::Reader;
 pub use record::{Header, LogRecord, NewRecord, Position};
 pub use topic::{Cleanup, PartitionBounds, TimestampSource, TopicCreation, TopicInfo, TopicSpec};
+pub use work::{Doomed, Ended, Output, Outputs, Verdict, Work};
 
 /// How long a job's transaction may take until the log aborts it.
 pub(crate) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);

@@ -24,6 +24,11 @@ impl Header {
             value: value.into(),
         }
     }
+
+    /// Bytes of the name and the value.
+    pub fn size(&self) -> usize {
+        self.name.len() + self.value.len()
+    }
 }
 
 /// A record to append. The key decides the partition (murmur2, as Java clients place it).
@@ -42,12 +47,7 @@ pub struct NewRecord {
 impl NewRecord {
     /// Bytes that count against limits and queues: key, value and headers.
     pub fn size(&self) -> usize {
-        let headers: usize = self
-            .headers
-            .iter()
-            .map(|header| header.name.len() + header.value.len())
-            .sum();
-        self.key.len() + self.value.len() + headers
+        self.as_output().size()
     }
 }
 
@@ -77,11 +77,7 @@ impl LogRecord {
 
     /// Bytes that count against limits and queues: key, value and headers.
     pub fn size(&self) -> usize {
-        let headers: usize = self
-            .headers
-            .iter()
-            .map(|header| header.name.len() + header.value.len())
-            .sum();
+        let headers: usize = self.headers.iter().map(Header::size).sum();
         self.key.as_ref().map_or(0, Bytes::len) + self.value.len() + headers
     }
 }

@@ -1,7 +1,7 @@
 //! The enricher's limit: consumes staging records, cuts each into as many records as it has events, and produces these with the
 //! positions in transactions, in two lanes as the enricher does. It looks at nothing.
-//! `baseline-enricher STAGING OUTPUT GROUP EVENTS_PER_BATCH [BYTES]`, brokers in KAFKA_BROKERS. With BYTES every output has that size,
-//! else they are the input in pieces.
+//! `baseline-enricher STAGING OUTPUT GROUP EVENTS_PER_BATCH [BYTES]`, brokers in KAFKA_BROKERS. With BYTES every output has that size and
+//! headers as the enricher's, else they are the input in pieces.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,7 +15,10 @@ use bytes::Bytes;
 use gosight_config::EnricherSettings;
 use gosight_config::kafka::KafkaSettings;
 use gosight_eventlog::kafka::KafkaLog;
-use gosight_eventlog::{EventLog, Lane, LaneError, LaneOptions, LogRecord, NewRecord, PollLimit};
+use gosight_eventlog::{
+    Doomed, EventLog, Header, Lane, LaneError, LaneOptions, LogRecord, Output, Outputs, PollLimit, Verdict,
+};
+use gosight_schemas::headers;
 use tokio::task::JoinSet;
 
 /// Of one transaction: as many as it is fastest with, whatever the enricher's settings are.
@@ -29,7 +32,9 @@ async fn main() {
     };
     let cut = Cut {
         pieces: pieces.parse().expect("a number"),
-        bytes: bytes.first().map(|bytes| bytes.parse().expect("a number")),
+        like_ours: bytes
+            .first()
+            .map(|bytes| LikeOurs::of(bytes.parse().expect("a number"), staging)),
     };
     let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS is set");
     let kafka = KafkaSettings {
@@ -56,7 +61,7 @@ async fn main() {
             max_wait: settings.transaction.max_wait,
         };
         let lane = log.lane(options).await.expect("a lane opens");
-        lanes.spawn(pass_through(lane, limit, Arc::clone(&output), cut));
+        lanes.spawn(pass_through(lane, limit, Arc::clone(&output), cut.clone()));
     }
     lanes.join_all().await;
 }
@@ -68,45 +73,74 @@ async fn pass_through(mut lane: Box<dyn Lane>, limit: PollLimit, output: Arc<str
             Err(LaneError::Aborted { .. }) => continue,
             polled => polled.expect("Kafka answers"),
         };
-        let outputs: Vec<NewRecord> = polled
-            .records
-            .iter()
-            .flat_map(|record| cut.outputs(record, &output))
-            .collect();
-        if outputs.is_empty() {
+        if polled.records.is_empty() {
             continue;
         }
-        match lane.commit(outputs).await {
-            Ok(()) | Err(LaneError::Aborted { .. }) => {}
+        let (output, cut) = (Arc::clone(&output), cut.clone());
+        let work = move |outputs: &mut dyn Outputs| {
+            let cut = |record| cut.outputs(record, &output, outputs);
+            // Where an output is refused the lane tells why.
+            let _ = polled.records.iter().try_for_each(cut);
+            Verdict::Commit
+        };
+        match lane.transact(Box::new(work)).await {
+            Ok(_) | Err(LaneError::Aborted { .. }) => {}
             Err(error) => panic!("an output can't be committed: {error}"),
         }
     }
 }
 
 /// How records are cut.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Cut {
     pieces: usize,
-    /// Of each piece.
-    bytes: Option<usize>,
+    /// Absent: the input in pieces.
+    like_ours: Option<LikeOurs>,
+}
+
+/// Outputs of the enricher's form: so many bytes in all, and its headers among them.
+#[derive(Clone)]
+struct LikeOurs {
+    bytes: usize,
+    headers: Vec<Header>,
+}
+
+impl LikeOurs {
+    fn of(bytes: usize, staging: &str) -> Self {
+        let origin = format!("{staging}:12:123456:5");
+        let batch_id = "0197f3a0-1111-7000-8000-00000000000a";
+        let headers = [
+            (headers::ORIGIN, &*origin),
+            (headers::BATCH_ID, batch_id),
+            (headers::ENRICHER_VERSION, "0.1.0"),
+            (headers::GEOIP_BUILD, "1732406400"),
+        ];
+        let header = |(name, value): (_, &str)| Header::new(name, Bytes::copy_from_slice(value.as_bytes()));
+        Self {
+            bytes,
+            headers: headers.map(header).to_vec(),
+        }
+    }
 }
 
 impl Cut {
-    fn outputs(self, record: &LogRecord, output: &Arc<str>) -> impl Iterator<Item = NewRecord> {
+    fn outputs(&self, record: &LogRecord, output: &Arc<str>, outputs: &mut dyn Outputs) -> Result<(), Doomed> {
         let key = record.key.clone().unwrap_or_default();
-        let (value, output) = (record.value.clone(), Arc::clone(output));
-        (0..self.pieces).map(move |piece| NewRecord {
-            topic: Arc::clone(&output),
-            key: key.clone(),
-            value: self.piece(&value, piece),
-            headers: Vec::new(),
+        let headers = self.like_ours.as_ref().map_or(&[][..], |ours| &ours.headers);
+        let length = match &self.like_ours {
+            Some(ours) => ours.bytes - key.len() - headers.iter().map(Header::size).sum::<usize>(),
+            None => record.value.len() / self.pieces,
+        };
+        let length = length.min(record.value.len());
+        (0..self.pieces).try_for_each(|piece| {
+            // Pieces that together are larger than the record overlap.
+            let start = (record.value.len() - length) * piece / self.pieces;
+            outputs.add(Output {
+                topic: output,
+                key: &key,
+                value: &record.value.slice(start..start + length),
+                headers,
+            })
         })
-    }
-
-    /// Pieces that together are larger than the record overlap.
-    fn piece(self, value: &Bytes, piece: usize) -> Bytes {
-        let length = self.bytes.unwrap_or(value.len() / self.pieces).min(value.len());
-        let start = (value.len() - length) * piece / self.pieces;
-        value.slice(start..start + length)
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gosight_eventlog::{
-    Durable, EventLog, Job, Lane, LaneError, LaneOptions, LogError, LogRecord, NewRecord, PartitionBounds, PollLimit,
-    Polled, Reader, TopicCreation, TopicInfo, TopicSpec,
+    Durable, Ended, EventLog, Job, Lane, LaneError, LaneOptions, LogError, LogRecord, NewRecord, PartitionBounds,
+    PollLimit, Polled, Reader, TopicCreation, TopicInfo, TopicSpec, Verdict, Work,
 };
 
 /// The errors that the next polls and commits give, over all lanes.
@@ -65,19 +65,26 @@ impl Lane for FailingLane {
         }
     }
 
-    async fn commit(&mut self, outputs: Vec<NewRecord>) -> Result<(), LaneError> {
+    async fn transact(&mut self, work: Work) -> Result<Ended, LaneError> {
         while self.failures.holds_commits.load(Ordering::Relaxed) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let failure = self.failures.commits.lock().unwrap().pop_front();
-        let Some(error) = failure else {
-            self.failures.committed.lock().unwrap().push(outputs.len());
-            return self.inner.commit(outputs).await;
-        };
-        if matches!(error, LaneError::Aborted { .. }) {
-            self.inner.rewind().await?;
+        let mut outputs = Vec::new();
+        let verdict = work(&mut outputs);
+        match failure {
+            Some(error) => {
+                if matches!(error, LaneError::Aborted { .. }) {
+                    self.inner.rewind().await?;
+                }
+                Err(error)
+            }
+            None if verdict == Verdict::GiveBack => self.inner.transact(Box::new(move |_| verdict)).await,
+            None => {
+                self.failures.committed.lock().unwrap().push(outputs.len());
+                self.inner.commit(outputs).await.map(|()| Ended::Committed)
+            }
         }
-        Err(error)
     }
 
     async fn stay(&mut self) -> Result<(), LaneError> {

@@ -11,6 +11,7 @@ use super::blocking;
 use super::fault::Question;
 use super::lane::transactions::{Failure, Transactions};
 use super::limits::TopicLimits;
+use crate::work::handing_over;
 use crate::{Job, JobError, LogError, NewRecord, TRANSACTION_TIMEOUT};
 
 /// How long a job may take to open: the transaction that an older holder left open has to end first.
@@ -64,13 +65,13 @@ impl Job for KafkaJob {
             return Ok(());
         }
         let committed = blocking(move || {
-            let result = transactions.commit(&outputs, None);
+            let result = transactions.transact(handing_over(outputs), || Ok(None));
             (transactions, result)
         });
         let (transactions, result) = committed.await.map_err(|error| in_doubt(&error.to_string()))?;
         self.transactions = Some(transactions);
         let error = match result {
-            Ok(()) => return Ok(()),
+            Ok(_) => return Ok(()),
             Err(Failure::Aborted(reason)) => return Err(JobError::Aborted { reason }),
             Err(Failure::TooLarge { topic, size, limit }) => {
                 return Err(JobError::OutputTooLarge { topic, size, limit });

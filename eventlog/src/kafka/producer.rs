@@ -58,7 +58,7 @@ impl Appender {
         record: NewRecord,
         limit: Option<usize>,
     ) -> Result<oneshot::Receiver<Outcome>, AppendError> {
-        if let Some(limit) = limit.filter(|limit| size_on_broker(&record) > *limit) {
+        if let Some(limit) = limit.filter(|limit| size_on_broker(record.as_output()) > *limit) {
             return Err(AppendError::TooLarge {
                 topic: record.topic.to_string(),
                 size: record.size(),

@@ -8,7 +8,7 @@ use gosight_schemas::headers;
 use rdkafka::Message;
 use rdkafka::message::{BorrowedMessage, Header as KafkaHeader, Headers, OwnedHeaders};
 
-use crate::{Header, LogRecord, NewRecord, Position};
+use crate::{Header, LogRecord, Output, Position};
 
 /// Bytes that a broker counts for a batch of one record beside its key, value and headers, at the most.
 const BATCH_OVERHEAD: usize = 61 + 36;
@@ -16,9 +16,11 @@ const BATCH_OVERHEAD: usize = 61 + 36;
 const HEADER_OVERHEAD: usize = 10;
 
 /// Our own header names: a record that carries them needs no copy of the name.
-const KNOWN_HEADERS: [&str; 7] = [
+const KNOWN_HEADERS: [&str; 9] = [
     headers::ORIGIN,
     headers::BATCH_ID,
+    headers::ENRICHER_VERSION,
+    headers::GEOIP_BUILD,
     headers::CODE,
     headers::PROJECT_ID,
     headers::ATTEMPT,
@@ -27,8 +29,8 @@ const KNOWN_HEADERS: [&str; 7] = [
 ];
 
 /// Bytes of a record as a broker compares them with the topic's limit, at the most and before compression.
-pub(super) fn size_on_broker(record: &NewRecord) -> usize {
-    record.size() + BATCH_OVERHEAD + HEADER_OVERHEAD * record.headers.len()
+pub(super) fn size_on_broker(output: Output<'_>) -> usize {
+    output.size() + BATCH_OVERHEAD + HEADER_OVERHEAD * output.headers.len()
 }
 
 /// Headers for a producer; `None` where there are none.

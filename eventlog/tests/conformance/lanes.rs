@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gosight_eventlog::{Assigned, EventLog, LaneError, LaneOptions, PollLimit, TopicSpec};
+use gosight_eventlog::{Assigned, Ended, EventLog, LaneError, LaneOptions, Outputs, PollLimit, TopicSpec, Verdict};
 
 use crate::bench::{
     Bench, PATIENCE, append_all, assert_each_once, create, noise, numbered, numbers, read_all, read_count, record,
@@ -151,6 +151,62 @@ pub(crate) async fn an_aborted_commit_leaves_nothing(bench: Bench) {
         lane.close().await.unwrap();
     }
     assert_each_once(&read_count(&log, &output, 10).await, 0..10);
+}
+
+pub(crate) async fn work_that_gives_back_leaves_nothing(bench: Bench) {
+    let log = bench.open().await;
+    let topic = bench.topic(&log, "in", 1).await;
+    let output = bench.topic(&log, "out", 1).await;
+    append_all(&log, numbered(&topic, 5, 0..10)).await;
+    let mut lane = bench.lane(&log, &topic, "lane").await;
+    for verdict in [Verdict::GiveBack, Verdict::Commit] {
+        let records = await_records(&mut lane, limit(10)).await;
+        assert_eq!(numbers(&records)[0], 0, "what was given back comes again");
+        let (written, output, count) = (Arc::clone(&output), Arc::clone(&output), records.len());
+        let work = move |outputs: &mut dyn Outputs| {
+            for record in &records {
+                outputs.add(passed_on(record, &output).as_output()).unwrap();
+            }
+            verdict
+        };
+        let ended = lane.transact(Box::new(work)).await.unwrap();
+        let committed = if verdict == Verdict::Commit { count } else { 0 };
+        assert_eq!(ended == Ended::Committed, committed > 0);
+        let moved: i64 = log
+            .committed(&bench.name("group"), &topic)
+            .await
+            .unwrap()
+            .iter()
+            .map(|(_, next)| *next)
+            .sum();
+        assert_eq!(usize::try_from(moved).unwrap(), committed);
+        assert_eq!(read_all(&log, &written).await.len(), committed);
+    }
+    lane.close().await.unwrap();
+}
+
+pub(crate) async fn work_that_panics_ends_the_lane_and_leaves_nothing(bench: Bench) {
+    let log = bench.open().await;
+    let topic = bench.topic(&log, "in", 1).await;
+    let output = bench.topic(&log, "out", 1).await;
+    append_all(&log, numbered(&topic, 5, 0..10)).await;
+    let mut lane = bench.lane(&log, &topic, "lane").await;
+    let records = await_records(&mut lane, limit(10)).await;
+    let to = Arc::clone(&output);
+    let work = move |outputs: &mut dyn Outputs| {
+        outputs.add(passed_on(&records[0], &to).as_output()).unwrap();
+        panic!("a defect")
+    };
+    match lane.transact(Box::new(work)).await {
+        Err(LaneError::Broken { reason }) => assert!(reason.contains("a defect"), "{reason}"),
+        other => panic!("the lane went on: {other:?}"),
+    }
+    assert!(matches!(lane.commit(Vec::new()).await, Err(LaneError::Broken { .. })));
+    drop(lane);
+    let mut heir = bench.lane(&log, &topic, "lane").await;
+    pass_on(&mut heir, &output, 10).await;
+    assert_each_once(&read_count(&log, &output, 10).await, 0..10);
+    heir.close().await.unwrap();
 }
 
 pub(crate) async fn an_output_for_a_missing_topic_aborts(bench: Bench) {

@@ -42,6 +42,8 @@ macro_rules! every_body {
             lanes::positions_outlive_a_restart,
             lanes::a_rewind_gives_the_same_records_again,
             lanes::an_aborted_commit_leaves_nothing,
+            lanes::work_that_gives_back_leaves_nothing,
+            lanes::work_that_panics_ends_the_lane_and_leaves_nothing,
             lanes::an_output_for_a_missing_topic_aborts,
             lanes::a_fenced_lane_commits_nothing,
             lanes::a_lane_of_another_group_fences_by_its_identity,

@@ -18,7 +18,10 @@ use super::queue::{Commit, CommitFailure, Control, Job, Placed};
 use super::shared::Shared;
 use super::topics::Topic;
 use super::{ASK_TIMEOUT, bounds, now_ms, schema};
-use crate::{Assigned, Lane, LaneError, LaneOptions, LogError, LogRecord, NewRecord, PollLimit, Polled};
+use crate::work::run;
+use crate::{
+    Assigned, Ended, Lane, LaneError, LaneOptions, LogError, LogRecord, NewRecord, PollLimit, Polled, Verdict, Work,
+};
 
 /// How often a waiting lane shows that it lives, and looks for records of another process.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -343,6 +346,22 @@ impl Lane for EmbeddedLane {
         // A member that was silent for too long learns it from its next poll.
         let _ = self.group.step(self.member, Hands::Full, Instant::now());
         Ok(())
+    }
+
+    async fn transact(&mut self, work: Work) -> Result<Ended, LaneError> {
+        self.check()?;
+        let worked = tokio::task::spawn_blocking(move || {
+            let mut outputs = Vec::new();
+            run(work, &mut outputs).map(|verdict| (verdict, outputs))
+        });
+        let worked = match worked.await {
+            Ok(worked) => worked,
+            Err(error) => Err(error.to_string()),
+        };
+        match worked.map_err(|reason| self.stop(LaneError::Broken { reason }))? {
+            (Verdict::Commit, outputs) => self.commit(outputs).await.map(|()| Ended::Committed),
+            (Verdict::GiveBack, _) => self.rewind().await.map(|()| Ended::GivenBack),
+        }
     }
 
     async fn commit(&mut self, outputs: Vec<NewRecord>) -> Result<(), LaneError> {

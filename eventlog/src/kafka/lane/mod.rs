@@ -1,7 +1,9 @@
-//! A lane: a thread that owns a group member and its transactional producer, and the handle that speaks with it.
+//! A lane: a thread that owns a group member and its transactional producer, and the handle that speaks with it. The work of its
+//! transactions runs on that thread, too: what it makes is still in the processor's cache when librdkafka copies it.
 
 mod group;
 mod positions;
+mod reports;
 pub(super) mod transactions;
 mod worker;
 
@@ -17,7 +19,7 @@ use tokio::time::timeout;
 use self::worker::Worker;
 use super::fault::Question;
 use super::limits::TopicLimits;
-use crate::{Lane, LaneError, LaneOptions, LogError, NewRecord, PollLimit, Polled};
+use crate::{Ended, Lane, LaneError, LaneOptions, LogError, PollLimit, Polled, Work};
 
 /// How long a lane may take to open: the transaction that a predecessor left open has to end first.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,7 +42,7 @@ struct Command {
 
 enum Request {
     Poll(PollLimit, oneshot::Sender<Result<NumberedPoll, LaneError>>),
-    Commit(Vec<NewRecord>, oneshot::Sender<Result<(), LaneError>>),
+    Transact(Work, oneshot::Sender<Result<Ended, LaneError>>),
     Rewind(oneshot::Sender<Result<(), LaneError>>),
     Stay(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
@@ -112,9 +114,9 @@ impl Lane for KafkaLane {
         Ok(polled)
     }
 
-    async fn commit(&mut self, outputs: Vec<NewRecord>) -> Result<(), LaneError> {
+    async fn transact(&mut self, work: Work) -> Result<Ended, LaneError> {
         let (reply, answer) = oneshot::channel();
-        self.ask(Request::Commit(outputs, reply), answer).await?
+        self.ask(Request::Transact(work, reply), answer).await?
     }
 
     async fn stay(&mut self) -> Result<(), LaneError> {
@@ -155,8 +157,8 @@ fn serve(mut worker: Worker, mut inbox: mpsc::Receiver<Command>) {
                 }
                 let _ = reply.send(result.map(|polled| NumberedPoll { number, polled }));
             }
-            Request::Commit(outputs, reply) => {
-                let _ = reply.send(worker.commit(&outputs));
+            Request::Transact(work, reply) => {
+                let _ = reply.send(worker.transact(work));
             }
             Request::Rewind(reply) => {
                 let _ = reply.send(worker.rewind());

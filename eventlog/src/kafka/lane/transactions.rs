@@ -1,27 +1,28 @@
 //! A lane's or a job's transactional producer: outputs and positions, all or nothing.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::bindings::rd_kafka_flush;
+use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
-use rdkafka::message::Headers;
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
-use rdkafka::{ClientConfig, Message, TopicPartitionList};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, TopicPartitionList};
 
-use crate::NewRecord;
-use crate::kafka::client::Lines;
+use super::reports::{Reports, Undelivered};
 use crate::kafka::fault::{Question, is_unknown_topic, refused_batch, settings_refused};
 use crate::kafka::limits::TopicLimits;
 use crate::kafka::record::{headers_out, size_on_broker};
-use crate::{LaneError, LogError};
+use crate::work::run;
+use crate::{Doomed, Ended, LaneError, LogError, Output, Outputs, Verdict, Work};
 
-/// How long to wait before looking again whether the outputs are confirmed. rdkafka's own flush waits 100 ms each time, which would
-/// rule the commit's time; and its polls with a timeout spin through the last millisecond, so they are never given one.
-const DRAIN_STEP: Duration = Duration::from_micros(300);
+/// How long to wait for confirmations before it is looked whether an output has failed.
+const DRAIN_STEP: Duration = Duration::from_millis(20);
+/// How long to wait before trying again what librdkafka could not do yet. Its polls with a timeout spin through the last millisecond,
+/// so they are never given one.
+const RETRY_STEP: Duration = Duration::from_micros(300);
 /// The least that a call of librdkafka is given, which counts in milliseconds.
 const LEAST_TIMEOUT: Duration = Duration::from_millis(1);
 /// How long one call that can be resumed waits, before delivery reports are served again.
@@ -44,9 +45,27 @@ pub(in crate::kafka) enum Failure {
 
 /// The producer.
 pub(in crate::kafka) struct Transactions {
-    producer: BaseProducer<Outputs>,
+    producer: BaseProducer<Reports>,
     timeout: Duration,
     limits: Arc<TopicLimits>,
+}
+
+/// A transaction that has begun.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    began: Instant,
+    /// Until its outputs and positions have to be with the brokers.
+    deadline: Instant,
+}
+
+/// A transaction while its outputs come. It begins with the first.
+struct Filling<'a> {
+    transactions: &'a Transactions,
+    open: Option<Open>,
+    /// The limit of the last output's topic, so that it is not looked up for each.
+    limit: Option<(Arc<str>, Option<usize>)>,
+    /// Why it can't be committed any more.
+    failure: Option<Failure>,
 }
 
 /// What a transaction commits beside its outputs: positions, under the membership that consumed them.
@@ -63,9 +82,9 @@ impl Transactions {
         limits: Arc<TopicLimits>,
         question: &Question,
     ) -> Result<Self, LogError> {
-        let outputs = Outputs::default();
+        let reports = Reports::default();
         let producer =
-            BaseProducer::from_config_and_context(config, outputs).map_err(|error| settings_refused(&error))?;
+            BaseProducer::from_config_and_context(config, reports).map_err(|error| settings_refused(&error))?;
         producer
             .init_transactions(question.timeout)
             .map_err(|error| question.failed(&error))?;
@@ -76,32 +95,33 @@ impl Transactions {
         })
     }
 
-    /// Commits `outputs` and `consumed` together. Blocks.
-    pub(in crate::kafka) fn commit(&self, outputs: &[NewRecord], consumed: Option<&Consumed>) -> Result<(), Failure> {
-        self.check_sizes(outputs)?;
+    /// Runs `work` and commits the outputs that it makes together with what `consumed` gives, which is asked after the work. Blocks.
+    pub(in crate::kafka) fn transact(
+        &self,
+        work: Work,
+        consumed: impl FnOnce() -> Result<Option<Consumed>, Failure>,
+    ) -> Result<Ended, Failure> {
         self.producer.context().forget();
-        let began = Instant::now();
-        let deadline = began + self.timeout;
-        self.producer
-            .begin_transaction()
-            .map_err(|error| self.classify(&error))?;
-        let failure = match self.fill(outputs, consumed, deadline) {
-            Ok(()) => match self.end(deadline + END_GRACE) {
-                Ok(()) => return Ok(()),
-                Err(failure) => failure,
-            },
-            Err(failure) => failure,
+        let mut filling = Filling::new(self);
+        let verdict = run(work, &mut filling);
+        let ended = match (filling.failure.take(), verdict) {
+            (Some(failure), _) => Err(failure),
+            (None, Err(panicked)) => Err(Failure::Broken(panicked)),
+            (None, Ok(Verdict::GiveBack)) => Ok(Ended::GivenBack),
+            (None, Ok(Verdict::Commit)) => consumed()
+                .and_then(|consumed| self.commit(&mut filling, consumed.as_ref()))
+                .map(|()| Ended::Committed),
         };
-        let failure = match failure {
-            Failure::Aborted(_) | Failure::TooLarge { .. } => match self.abort(deadline + END_GRACE) {
-                Ok(()) => failure,
-                Err(worse) => worse,
-            },
-            other => other,
+        let Some(open) = filling.open else { return ended };
+        let ended = match ended {
+            Ok(Ended::GivenBack) | Err(Failure::Aborted(_) | Failure::TooLarge { .. }) => {
+                self.abort(open.deadline + END_GRACE).and(ended)
+            }
+            Ok(Ended::Committed) | Err(Failure::Fenced | Failure::Broken(_)) => ended,
         };
         // The brokers end a transaction that has been open for too long by fencing its own producer: nobody else has come.
-        Err(match failure {
-            Failure::Fenced if began.elapsed() >= self.timeout => Failure::Broken(format!(
+        ended.map_err(|failure| match failure {
+            Failure::Fenced if open.began.elapsed() >= self.timeout => Failure::Broken(format!(
                 "the brokers ended the transaction, which was open for over {:?}",
                 self.timeout
             )),
@@ -109,35 +129,30 @@ impl Transactions {
         })
     }
 
-    /// A record over the limit would abort every transaction that it is in, so none is begun.
-    fn check_sizes(&self, outputs: &[NewRecord]) -> Result<(), Failure> {
-        let mut last: Option<(&Arc<str>, Option<usize>)> = None;
-        for record in outputs {
-            let limit = match last {
-                Some((topic, limit)) if Arc::ptr_eq(topic, &record.topic) => limit,
-                _ => self.limits.get(&record.topic),
-            };
-            last = Some((&record.topic, limit));
-            if let Some(limit) = limit.filter(|limit| size_on_broker(record) > *limit) {
-                return Err(Failure::TooLarge {
-                    topic: record.topic.to_string(),
-                    size: record.size(),
-                    limit,
-                });
-            }
-        }
-        Ok(())
+    /// Begins a transaction.
+    fn begin(&self) -> Result<Open, Failure> {
+        let began = Instant::now();
+        self.producer
+            .begin_transaction()
+            .map_err(|error| self.classify(&error))?;
+        Ok(Open {
+            began,
+            deadline: began + self.timeout,
+        })
     }
 
-    fn fill(&self, outputs: &[NewRecord], consumed: Option<&Consumed>, deadline: Instant) -> Result<(), Failure> {
-        for record in outputs {
-            self.send(record, deadline)?;
+    fn commit(&self, filling: &mut Filling<'_>, consumed: Option<&Consumed>) -> Result<(), Failure> {
+        if filling.open.is_none() && consumed.is_none() {
+            return Ok(());
         }
-        // The outputs travel meanwhile.
+        let Open { deadline, .. } = filling.begun()?;
+        // The last outputs travel meanwhile.
+        self.flush(LEAST_TIMEOUT);
         if let Some(consumed) = consumed {
             self.send_positions(consumed, deadline)?;
         }
-        self.drain(deadline)
+        self.drain(deadline)?;
+        self.end(deadline + END_GRACE)
     }
 
     fn send_positions(&self, consumed: &Consumed, deadline: Instant) -> Result<(), Failure> {
@@ -157,14 +172,14 @@ impl Transactions {
         }
     }
 
-    fn send(&self, record: &NewRecord, deadline: Instant) -> Result<(), Failure> {
+    fn send(&self, output: Output<'_>, deadline: Instant) -> Result<(), Failure> {
         let mut message = BaseRecord {
-            topic: record.topic.as_ref(),
+            topic: output.topic.as_ref(),
             partition: None,
-            payload: Some(record.value.as_ref()),
-            key: Some(record.key.as_ref()),
+            payload: Some(output.value.as_ref()),
+            key: Some(output.key.as_ref()),
             timestamp: None,
-            headers: headers_out(&record.headers),
+            headers: headers_out(output.headers),
             delivery_opaque: (),
         };
         loop {
@@ -178,8 +193,8 @@ impl Transactions {
                 Err((error, _)) => {
                     let undelivered = Undelivered {
                         error,
-                        topic: record.topic.to_string(),
-                        size: record.size(),
+                        topic: output.topic.to_string(),
+                        size: output.size(),
                     };
                     return Err(self.undelivered(undelivered));
                 }
@@ -197,14 +212,29 @@ impl Transactions {
                 return Ok(());
             }
             self.check_deadline(deadline, "the brokers did not confirm the outputs")?;
-            self.wait();
+            self.flush(DRAIN_STEP);
+            // What failed is still in flight until its report is served.
+            self.serve_reports();
         }
+    }
+
+    /// Sends what lingers, and waits until everything is confirmed, at most so long. rdkafka's own flush gives librdkafka no time, in
+    /// which nothing is sent, and then waits 100 ms for a report.
+    #[expect(
+        unsafe_code,
+        reason = "rdkafka has no safe call that lets librdkafka flush for a time"
+    )]
+    fn flush(&self, at_most: Duration) {
+        let milliseconds = i32::try_from(at_most.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: the client lives as long as the producer that is borrowed here, and librdkafka allows this call from any thread.
+        // What it returns is known from the count in flight.
+        unsafe { rd_kafka_flush(self.producer.client().native_ptr(), milliseconds) };
     }
 
     /// Serves the delivery reports that are there, then waits a little.
     fn wait(&self) {
         self.serve_reports();
-        thread::sleep(DRAIN_STEP);
+        thread::sleep(RETRY_STEP);
     }
 
     /// A poll without a timeout serves one report, of one batch: an abort leaves one for each batch, and goes on after the last.
@@ -300,6 +330,62 @@ impl Transactions {
     }
 }
 
+impl<'a> Filling<'a> {
+    fn new(transactions: &'a Transactions) -> Self {
+        Self {
+            transactions,
+            open: None,
+            limit: None,
+            failure: None,
+        }
+    }
+
+    fn begun(&mut self) -> Result<Open, Failure> {
+        let open = match self.open {
+            Some(open) => open,
+            None => self.transactions.begin()?,
+        };
+        self.open = Some(open);
+        Ok(open)
+    }
+
+    fn try_add(&mut self, output: Output<'_>) -> Result<(), Failure> {
+        // A record over the limit would abort every transaction that it is in.
+        if let Some(limit) = self.limit(output.topic).filter(|limit| size_on_broker(output) > *limit) {
+            return Err(Failure::TooLarge {
+                topic: output.topic.to_string(),
+                size: output.size(),
+                limit,
+            });
+        }
+        let open = self.begun()?;
+        self.transactions.send(output, open.deadline)
+    }
+
+    fn limit(&mut self, topic: &Arc<str>) -> Option<usize> {
+        match &self.limit {
+            Some((last, limit)) if Arc::ptr_eq(last, topic) => *limit,
+            _ => {
+                let limit = self.transactions.limits.get(topic);
+                self.limit = Some((Arc::clone(topic), limit));
+                limit
+            }
+        }
+    }
+}
+
+impl Outputs for Filling<'_> {
+    fn add(&mut self, output: Output<'_>) -> Result<(), Doomed> {
+        if self.failure.is_some() {
+            return Err(Doomed);
+        }
+        self.try_add(output).map_err(|failure| {
+            self.failure = Some(failure);
+            Doomed
+        })
+    }
+}
+
 impl Failure {
     /// The same for a lane's caller.
     pub(in crate::kafka) fn into_lane_error(self, transactional_id: &str) -> LaneError {
@@ -327,63 +413,4 @@ fn is_fencing(code: RDKafkaErrorCode) -> bool {
 
 fn remaining(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now()).max(LEAST_TIMEOUT)
-}
-
-/// An output that the brokers did not take.
-struct Undelivered {
-    error: KafkaError,
-    topic: String,
-    size: usize,
-}
-
-/// Remembers the first output of a transaction that failed: one is enough to abort it.
-#[derive(Default)]
-pub(in crate::kafka) struct Outputs {
-    first: Mutex<Option<Undelivered>>,
-    lines: Lines,
-}
-
-impl Outputs {
-    fn forget(&self) {
-        self.take_first();
-    }
-
-    fn take_first(&self) -> Option<Undelivered> {
-        self.first.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl ClientContext for Outputs {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.lines.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.lines.error(error, reason);
-    }
-}
-
-impl ProducerContext for Outputs {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, message)) = result {
-            let headers: usize = message.headers().map_or(0, |headers| {
-                headers
-                    .iter()
-                    .map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len))
-                    .sum()
-            });
-            let size = message.payload_len() + message.key_len() + headers;
-            let undelivered = Undelivered {
-                error: error.clone(),
-                topic: message.topic().to_owned(),
-                size,
-            };
-            self.first
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get_or_insert(undelivered);
-        }
-    }
 }

@@ -15,7 +15,7 @@ use super::transactions::{Consumed, Failure, Transactions};
 use crate::kafka::fault::{Question, settings_refused};
 use crate::kafka::limits::TopicLimits;
 use crate::kafka::record::record_in;
-use crate::{Assigned, LaneError, LaneOptions, LogError, LogRecord, NewRecord, PollLimit, Polled};
+use crate::{Assigned, Ended, LaneError, LaneOptions, LogError, LogRecord, PollLimit, Polled, Work};
 
 /// How long one question about positions may take before the poll goes on.
 const ASK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -327,38 +327,33 @@ impl Worker {
             .ok()
     }
 
-    /// See [`crate::Lane::commit`].
-    pub(super) fn commit(&mut self, outputs: &[NewRecord]) -> Result<(), LaneError> {
+    /// See [`crate::Lane::transact`].
+    pub(super) fn transact(&mut self, work: Work) -> Result<Ended, LaneError> {
         if let Some(error) = &self.stopped {
             return Err(error.clone());
         }
         let uncommitted = self.positions.uncommitted();
-        if outputs.is_empty() && uncommitted.is_empty() {
-            return Ok(());
+        let ended = self.transactions.transact(work, || self.consumed(&uncommitted));
+        let ended = ended.map_err(|failure| self.failed(failure))?;
+        match ended {
+            Ended::Committed => self.positions.commit(),
+            Ended::GivenBack => self.rewind()?,
         }
-        let committed = self
-            .consumed(&uncommitted)
-            .and_then(|consumed| self.transactions.commit(outputs, consumed.as_ref()));
-        match committed {
-            Ok(()) => {
-                self.positions.commit();
-                Ok(())
-            }
-            Err(failure) => self.failed(failure),
-        }
+        Ok(ended)
     }
 
-    fn failed(&mut self, failure: Failure) -> Result<(), LaneError> {
+    /// What a failure means for the lane.
+    fn failed(&mut self, failure: Failure) -> LaneError {
         let goes_on = matches!(failure, Failure::Aborted(_));
         let stops = matches!(failure, Failure::Fenced | Failure::Broken(_));
         let error = failure.into_lane_error(&self.options.transactional_id);
         if stops {
             self.stopped = Some(error.clone());
         }
-        if goes_on {
-            self.rewind()?;
+        match goes_on.then(|| self.rewind()) {
+            Some(Err(worse)) => worse,
+            Some(Ok(())) | None => error,
         }
-        Err(error)
     }
 
     fn consumed(&self, positions: &[(i32, i64)]) -> Result<Option<Consumed>, Failure> {
