@@ -139,8 +139,8 @@ pub(super) fn transactional_producer(
         // The next transaction meets CONCURRENT_TRANSACTIONS while the last one's markers are written, and sleeps so long.
         .set("retry.backoff.ms", "1")
         .set("retry.backoff.max.ms", "100")
-        // Outputs come while they are computed, and a flush ends the wait: sent as they come they would cost the brokers and us a quarter
-        // more.
+        // Outputs come while they are computed, and a flush ends the wait. One batch of a partition is on its way at a time, and as long
+        // as others have lingered out behind it librdkafka's thread spins: with 1 ms it did so for most of a transaction.
         .set("linger.ms", "100")
         // What is confirmed needs no report: the count of what is in flight tells.
         .set("delivery.report.only.error", "true")
