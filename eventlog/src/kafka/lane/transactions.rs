@@ -146,10 +146,14 @@ impl Transactions {
             return Ok(());
         }
         let Open { deadline, .. } = filling.begun()?;
-        // The last outputs travel meanwhile.
-        self.flush(LEAST_TIMEOUT);
         if let Some(consumed) = consumed {
-            self.send_positions(consumed, deadline)?;
+            thread::scope(|scope| {
+                // The last outputs travel meanwhile. Without that thread they follow, which only takes longer.
+                let _ = thread::Builder::new()
+                    .name("lane-flush".to_owned())
+                    .spawn_scoped(scope, || self.flush(DRAIN_STEP));
+                self.send_positions(consumed, deadline)
+            })?;
         }
         self.drain(deadline)?;
         self.end(deadline + END_GRACE)
