@@ -1,6 +1,7 @@
 //! A lane: a thread that owns a group member and its transactional producer, and the handle that speaks with it. The work of its
 //! transactions runs on that thread, too: what it makes is still in the processor's cache when librdkafka copies it.
 
+mod filling;
 mod group;
 mod positions;
 mod reports;

@@ -11,12 +11,13 @@ use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, TopicPartitionList};
 
+use super::filling::Filling;
 use super::reports::{Reports, Undelivered};
 use crate::kafka::fault::{Question, is_unknown_topic, refused_batch, settings_refused};
 use crate::kafka::limits::TopicLimits;
-use crate::kafka::record::{headers_out, size_on_broker};
+use crate::kafka::record::headers_out;
 use crate::work::run;
-use crate::{Doomed, Ended, LaneError, LogError, Output, Outputs, Verdict, Work};
+use crate::{Ended, LaneError, LogError, Output, Verdict, Work};
 
 /// How long to wait for confirmations before it is looked whether an output has failed.
 const DRAIN_STEP: Duration = Duration::from_millis(20);
@@ -52,20 +53,10 @@ pub(in crate::kafka) struct Transactions {
 
 /// A transaction that has begun.
 #[derive(Debug, Clone, Copy)]
-struct Open {
+pub(super) struct Open {
     began: Instant,
     /// Until its outputs and positions have to be with the brokers.
-    deadline: Instant,
-}
-
-/// A transaction while its outputs come. It begins with the first.
-struct Filling<'a> {
-    transactions: &'a Transactions,
-    open: Option<Open>,
-    /// The limit of the last output's topic, so that it is not looked up for each.
-    limit: Option<(Arc<str>, Option<usize>)>,
-    /// Why it can't be committed any more.
-    failure: Option<Failure>,
+    pub(super) deadline: Instant,
 }
 
 /// What a transaction commits beside its outputs: positions, under the membership that consumed them.
@@ -104,7 +95,7 @@ impl Transactions {
         self.producer.context().forget();
         let mut filling = Filling::new(self);
         let verdict = run(work, &mut filling);
-        let ended = match (filling.failure.take(), verdict) {
+        let ended = match (filling.take_failure(), verdict) {
             (Some(failure), _) => Err(failure),
             (None, Err(panicked)) => Err(Failure::Broken(panicked)),
             (None, Ok(Verdict::GiveBack)) => Ok(Ended::GivenBack),
@@ -112,7 +103,7 @@ impl Transactions {
                 .and_then(|consumed| self.commit(&mut filling, consumed.as_ref()))
                 .map(|()| Ended::Committed),
         };
-        let Some(open) = filling.open else { return ended };
+        let Some(open) = filling.open() else { return ended };
         let ended = match ended {
             Ok(Ended::GivenBack) | Err(Failure::Aborted(_) | Failure::TooLarge { .. }) => {
                 self.abort(open.deadline + END_GRACE).and(ended)
@@ -130,7 +121,7 @@ impl Transactions {
     }
 
     /// Begins a transaction.
-    fn begin(&self) -> Result<Open, Failure> {
+    pub(super) fn begin(&self) -> Result<Open, Failure> {
         let began = Instant::now();
         self.producer
             .begin_transaction()
@@ -142,21 +133,31 @@ impl Transactions {
     }
 
     fn commit(&self, filling: &mut Filling<'_>, consumed: Option<&Consumed>) -> Result<(), Failure> {
-        if filling.open.is_none() && consumed.is_none() {
+        if filling.open().is_none() && consumed.is_none() {
             return Ok(());
         }
         let Open { deadline, .. } = filling.begun()?;
         if let Some(consumed) = consumed {
-            thread::scope(|scope| {
-                // The last outputs travel meanwhile. Without that thread they follow, which only takes longer.
-                let _ = thread::Builder::new()
-                    .name("lane-flush".to_owned())
-                    .spawn_scoped(scope, || self.flush(DRAIN_STEP));
-                self.send_positions(consumed, deadline)
-            })?;
+            self.send_positions_beside_outputs(consumed, deadline)?;
         }
         self.drain(deadline)?;
         self.end(deadline + END_GRACE)
+    }
+
+    /// Sends the positions while the last outputs travel.
+    fn send_positions_beside_outputs(&self, consumed: &Consumed, deadline: Instant) -> Result<(), Failure> {
+        if self.producer.in_flight_count() == 0 {
+            return self.send_positions(consumed, deadline);
+        }
+        thread::scope(|scope| {
+            let flushing = thread::Builder::new()
+                .name("lane-flush".to_owned())
+                .spawn_scoped(scope, || self.flush(DRAIN_STEP));
+            if let Err(error) = flushing {
+                tracing::warn!(%error, "outputs travel after the positions: no thread could be started");
+            }
+            self.send_positions(consumed, deadline)
+        })
     }
 
     fn send_positions(&self, consumed: &Consumed, deadline: Instant) -> Result<(), Failure> {
@@ -176,7 +177,8 @@ impl Transactions {
         }
     }
 
-    fn send(&self, output: Output<'_>, deadline: Instant) -> Result<(), Failure> {
+    /// Hands an output to librdkafka.
+    pub(super) fn send(&self, output: Output<'_>, deadline: Instant) -> Result<(), Failure> {
         let mut message = BaseRecord {
             topic: output.topic.as_ref(),
             partition: None,
@@ -252,6 +254,11 @@ impl Transactions {
             }
             in_flight = left;
         }
+    }
+
+    /// Bytes that a record of the topic may have on the broker, where that is known.
+    pub(super) fn limit(&self, topic: &str) -> Option<usize> {
+        self.limits.get(topic)
     }
 
     fn check_deadline(&self, deadline: Instant, what: &str) -> Result<(), Failure> {
@@ -331,62 +338,6 @@ impl Transactions {
             KafkaError::Transaction(error) => Failure::Aborted(error.string()),
             other => Failure::Aborted(other.to_string()),
         }
-    }
-}
-
-impl<'a> Filling<'a> {
-    fn new(transactions: &'a Transactions) -> Self {
-        Self {
-            transactions,
-            open: None,
-            limit: None,
-            failure: None,
-        }
-    }
-
-    fn begun(&mut self) -> Result<Open, Failure> {
-        let open = match self.open {
-            Some(open) => open,
-            None => self.transactions.begin()?,
-        };
-        self.open = Some(open);
-        Ok(open)
-    }
-
-    fn try_add(&mut self, output: Output<'_>) -> Result<(), Failure> {
-        // A record over the limit would abort every transaction that it is in.
-        if let Some(limit) = self.limit(output.topic).filter(|limit| size_on_broker(output) > *limit) {
-            return Err(Failure::TooLarge {
-                topic: output.topic.to_string(),
-                size: output.size(),
-                limit,
-            });
-        }
-        let open = self.begun()?;
-        self.transactions.send(output, open.deadline)
-    }
-
-    fn limit(&mut self, topic: &Arc<str>) -> Option<usize> {
-        match &self.limit {
-            Some((last, limit)) if Arc::ptr_eq(last, topic) => *limit,
-            _ => {
-                let limit = self.transactions.limits.get(topic);
-                self.limit = Some((Arc::clone(topic), limit));
-                limit
-            }
-        }
-    }
-}
-
-impl Outputs for Filling<'_> {
-    fn add(&mut self, output: Output<'_>) -> Result<(), Doomed> {
-        if self.failure.is_some() {
-            return Err(Doomed);
-        }
-        self.try_add(output).map_err(|failure| {
-            self.failure = Some(failure);
-            Doomed
-        })
     }
 }
 
