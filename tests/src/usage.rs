@@ -20,12 +20,21 @@ pub fn cpu(process: u32) -> Duration {
 
 /// Resident memory of a process, MiB.
 pub fn resident_mib(process: u32) -> f64 {
+    status_mib(process, "VmRSS:")
+}
+
+/// The most resident memory that a process has had, MiB.
+pub fn peak_resident_mib(process: u32) -> f64 {
+    status_mib(process, "VmHWM:")
+}
+
+fn status_mib(process: u32, field: &str) -> f64 {
     let status = read(process, "status");
     let kib = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .find_map(|line| line.strip_prefix(field))
         .and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok())
-        .expect("VmRSS in kB");
+        .expect("memory in kB");
     kib / 1024.0
 }
 

@@ -1,6 +1,7 @@
 //! The enricher beside its limit: one process each, with the same two lanes of the same log, works off the same backlog on real
 //! Kafka, in turns. The limit consumes, cuts and produces in transactions and does nothing else. GEOIP_DATABASE names a city file
-//! of real size; without it a small one is used. Then one to four enrichers on that backlog, and one at a steady load.
+//! of real size; without it a small one is used. Then one to four enrichers on that backlog, and one at a steady load. The names
+//! `limit`, `scale` and `latency` choose a part: `cargo bench --bench enricher -- latency`.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,38 +26,59 @@ use backlog::{BATCHES, EVENTS_PER_BATCH, make_backlog};
 use work::{DEADLINE, Measured, work_off};
 
 const ROUNDS: usize = 3;
+/// A process without city files.
+const NO_GEOIP: &str = "";
 
 #[tokio::main]
 async fn main() {
-    let stack = Stack::new().await;
-    let log = stack.log();
-    stack.create_topic("baseline").await;
-    make_backlog(&*log, &stack).await;
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
+    let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|name| name == part);
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/geoip/geolite2-city.mmdb");
     let geoip = std::env::var("GEOIP_DATABASE").unwrap_or_else(|_| fixture.to_str().expect("UTF-8").to_owned());
+    if is_wanted("limit") || is_wanted("scale") {
+        let stack = Stack::new().await;
+        let log = stack.log();
+        stack.create_topic("baseline").await;
+        make_backlog(&*log, &stack).await;
+        if is_wanted("limit") {
+            beside_the_limit(&*log, &stack, &geoip).await;
+        }
+        if is_wanted("scale") {
+            scale::scale(&*log, &stack, &geoip).await;
+        }
+    }
+    if is_wanted("latency") {
+        latency::latency(&geoip).await;
+    }
+}
 
+/// Works off the backlog in turns with the limit, and prints the table.
+async fn beside_the_limit(log: &dyn EventLog, stack: &Stack, geoip: &str) {
     let (mut pieces, mut as_large, mut ours) = (Measured::default(), Measured::default(), Measured::default());
     let mut size = 0;
     for round in 0..ROUNDS {
         let group = |kind: &str| format!("{}-{kind}-{round}", stack.topic("group"));
         let name = group("ours");
-        let process = stack.enricher_of_group(&name, &geoip).await;
-        ours.add(work_off(&*log, &stack, &name, vec![process]).await);
-        size = output_size(&*log, &stack.topic("raw")).await;
+        let process = stack.enricher_of_group(&name, geoip).await;
+        ours.add(work_off(log, stack, &name, vec![process]).await);
+        size = output_size(log, &stack.topic("raw")).await;
         for (sum, name, bytes) in [
             (&mut pieces, group("pieces"), None),
             (&mut as_large, group("large"), Some(size)),
         ] {
-            sum.add(work_off(&*log, &stack, &name, vec![baseline(&stack, &name, bytes)]).await);
+            sum.add(work_off(log, stack, &name, vec![baseline(stack, &name, bytes)]).await);
         }
     }
+    let name = format!("{}-bare", stack.topic("group"));
+    let process = stack.enricher_of_group(&name, NO_GEOIP).await;
+    let without_file = work_off(log, stack, &name, vec![process]).await.resident_mib;
     println!(
         "\nenricher, backlog of {} events in batches of {EVENTS_PER_BATCH}, one process, {ROUNDS} rounds in turns, {geoip}",
         BATCHES * EVENTS_PER_BATCH
     );
     println!(
         "  {:<40} {:>10} {:>10} {:>14} {:>14} {:>9}",
-        "", "events/s", "to limit", "CPU µs/event", "CPU to limit", "RSS MiB"
+        "", "events/s", "to limit", "CPU µs/event", "CPU to limit", "peak RSS"
     );
     let limit = pieces;
     for (name, measured) in [
@@ -74,8 +96,7 @@ async fn main() {
             measured.resident_mib
         );
     }
-    scale::scale(&*log, &stack, &geoip).await;
-    latency::latency(&geoip).await;
+    println!("  peak RSS in MiB; without the city file {without_file:.1}");
 }
 
 fn baseline(stack: &Stack, group: &str, bytes: Option<usize>) -> Process {

@@ -22,7 +22,7 @@ pub(crate) struct Measured {
     events: f64,
     seconds: f64,
     cpu_seconds: f64,
-    /// Of the largest process, at the end.
+    /// The most that a process had.
     pub(crate) resident_mib: f64,
     /// The longest lag of a partition to the mean, when half of the backlog was left.
     pub(crate) unevenness: f64,
@@ -67,7 +67,7 @@ pub(crate) async fn work_off(log: &dyn EventLog, stack: &Stack, group: &str, pro
     let (_, half) = at_least(HALF).await;
     let (to, _) = at_least(BATCHES).await;
     let (seconds, cpu_seconds) = (started.elapsed().as_secs_f64(), (cpu() - cpu_before).as_secs_f64());
-    let resident = processes.iter().map(|process| usage::resident_mib(process.id()));
+    let resident = processes.iter().map(|process| usage::peak_resident_mib(process.id()));
     let resident_mib = resident.fold(0.0, f64::max);
     let ends = log.bounds(&staging).await.expect("Kafka answers");
     let lag = ends.iter().map(|bounds| {
