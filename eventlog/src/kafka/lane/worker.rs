@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::config::FromClientConfigAndContext;
@@ -25,6 +26,12 @@ const ASK_STEP: Duration = Duration::from_millis(50);
 const ASK_DEADLINE: Duration = Duration::from_secs(60);
 /// How long moving a position back may take; it is a matter within librdkafka.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long after a commit a poll gathers at the least that has found only a few records. The coordinator writes a transaction's
+/// markers after it has confirmed the commit, and puts off whoever begins the next one meanwhile (`CONCURRENT_TRANSACTIONS`);
+/// librdkafka then waits for 20 ms, a long time for a small transaction. A large one has its outputs to compute meanwhile.
+const REST: Duration = Duration::from_millis(5);
+/// Few is less than this part of what a poll takes.
+const FEW: usize = 10;
 
 /// The group member and its producer.
 pub(super) struct Worker {
@@ -43,6 +50,8 @@ pub(super) struct Worker {
     gathered: Vec<LogRecord>,
     gathered_bytes: usize,
     gathered_weight: usize,
+    /// Until then the brokers may be busy with the last transaction.
+    rests_until: Instant,
     /// Why the lane can't go on.
     stopped: Option<LaneError>,
 }
@@ -74,6 +83,7 @@ impl Worker {
             gathered: Vec::new(),
             gathered_bytes: 0,
             gathered_weight: 0,
+            rests_until: Instant::now(),
             stopped: None,
         })
     }
@@ -111,9 +121,20 @@ impl Worker {
             let came = self.gather_one(wait);
             self.gathered_weight += self.gathered.iter().skip(had).map(limit.weight).sum::<usize>();
             if !came && !self.consumer.context().has_changes() {
-                let time_left = Instant::now() < deadline;
-                if !self.gathered.is_empty() || !time_left {
+                let wait_until = if self.gathered.is_empty() {
+                    deadline
+                } else if self.gathered_weight < limit.max_weight / FEW {
+                    self.rests_until
+                } else {
                     break;
+                };
+                let left = wait_until.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    break;
+                }
+                if !self.gathered.is_empty() {
+                    // A poll of librdkafka with so short a timeout would spin.
+                    thread::sleep(left);
                 }
             }
         }
@@ -336,7 +357,10 @@ impl Worker {
         let ended = self.transactions.transact(work, || self.consumed(&uncommitted));
         let ended = ended.map_err(|failure| self.failed(failure))?;
         match ended {
-            Ended::Committed => self.positions.commit(),
+            Ended::Committed => {
+                self.positions.commit();
+                self.rests_until = Instant::now() + REST;
+            }
             Ended::GivenBack => self.rewind()?,
         }
         Ok(ended)
