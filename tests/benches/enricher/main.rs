@@ -25,7 +25,7 @@ use gosight_tests::stack::Stack;
 use backlog::{BATCHES, EVENTS_PER_BATCH, make_backlog};
 use work::{DEADLINE, Measured, work_off};
 
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 4;
 /// A process without city files.
 const NO_GEOIP: &str = "";
 

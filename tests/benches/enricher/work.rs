@@ -11,8 +11,8 @@ use crate::backlog::{BATCHES, EVENTS_PER_BATCH};
 
 /// For whatever is waited for.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
-/// Starting up and joining the group are not measured: counting begins when so many batches are committed.
-const MEASURED_FROM: u64 = BATCHES / 10;
+/// Starting up, joining the group and the first growth of memory are not measured: counting begins when so many batches are committed.
+const MEASURED_FROM: u64 = BATCHES / 4;
 /// How far the partitions are from each other is seen here.
 const HALF: u64 = BATCHES / 2;
 
