@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gosight_eventlog::kafka::KafkaLog;
-use gosight_eventlog::{AppendError, EventLog, LaneError, LaneOptions};
+use gosight_eventlog::{AppendError, EventLog, LaneError, LaneOptions, Outputs, TopicSpec, Verdict};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::bench::{
-    Bench, Engine, SESSION, append_all, assert_each_once, kafka_settings, numbered, read_all, read_count, record, texts,
+    Bench, Engine, PATIENCE, SESSION, append_all, assert_each_once, create, kafka_settings, noise, numbered, read_all,
+    read_count, record, texts,
 };
 use crate::child::{Process, tell, told};
 use crate::lanes::{assert_lost_range_is_named, stand_at_two};
-use crate::work::{await_records, limit, pass_on, passed_on};
+use crate::work::{await_assigned, await_records, limit, pass_on, passed_on};
 
 crate::every_body!(Engine::Kafka);
 
@@ -194,4 +195,89 @@ async fn a_lane_names_records_that_went_before_it_consumed_them() {
     let deleted = admin.delete_records(&before, &AdminOptions::new()).await.unwrap();
     deleted.elements()[0].error().unwrap();
     assert_lost_range_is_named(&bench, &log, &topic, 5).await;
+}
+
+/// Outputs travel while others are still made: by then the brokers may have refused one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_while_outputs_are_made_is_named() {
+    let bench = bench("");
+    let log = bench.open().await;
+    let topic = bench.topic(&log, "in", 1).await;
+    let output = bench.topic(&log, "out", 1).await;
+    let small = TopicSpec {
+        max_message_bytes: 1 << 20,
+        ..bench.spec("small", 1)
+    };
+    let small = create(&log, small).await;
+    append_all(&log, numbered(&topic, 5, 0..10)).await;
+    // A handle that has not heard of the limit.
+    let another = bench.another_handle(&log).await;
+    let mut lane = bench.lane(&another, &topic, "lane").await;
+    let records = await_records(&mut lane, limit(10)).await;
+    let to = Arc::clone(&output);
+    let work = move |outputs: &mut dyn Outputs| {
+        let large = record(&small, "key", noise(1_200_000));
+        outputs.add(large.as_output()).unwrap();
+        let more = passed_on(&records[0], &to);
+        let begun = std::time::Instant::now();
+        while outputs.add(more.as_output()).is_ok() {
+            assert!(begun.elapsed() < PATIENCE, "it was not refused");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Verdict::Commit
+    };
+    match lane.transact(Box::new(work)).await {
+        Err(LaneError::OutputTooLarge { size, limit, .. }) => assert_eq!((size, limit), (1_200_003, 1 << 20)),
+        other => panic!("it was not refused as too large: {other:?}"),
+    }
+    lane.rewind().await.unwrap();
+    pass_on(&mut lane, &output, 10).await;
+    assert_each_once(&read_count(&log, &output, 10).await, 0..10);
+    lane.close().await.unwrap();
+}
+
+/// A lane that reads windows only stays, for minutes: others join and leave the group meanwhile, and so can it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_that_only_stays_holds_nobody_up() {
+    let bench = bench("");
+    let log = bench.open().await;
+    let topic = bench.topic(&log, "in", 6).await;
+    let mut staying = bench.lane(&log, &topic, "staying").await;
+    await_assigned(&mut staying, 6).await;
+    let others = async {
+        let mut second = bench.lane(&log, &topic, "second").await;
+        await_assigned(&mut second, 3).await;
+        let mut third = bench.lane(&log, &topic, "third").await;
+        let thirds = async {
+            await_assigned(&mut third, 2).await;
+            third.close().await.unwrap();
+        };
+        let seconds = async {
+            loop {
+                second.poll(limit(1)).await.unwrap();
+            }
+        };
+        tokio::select! {
+            () = thirds => {}
+            () = seconds => {}
+        }
+        second.close().await.unwrap();
+    };
+    let stays = async {
+        loop {
+            staying.stay().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = others => {}
+        () = stays => {}
+    }
+    // What the others had is offered to it, and it leaves while it has not polled.
+    let gone = std::time::Instant::now();
+    while gone.elapsed() < SESSION / 2 {
+        staying.stay().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    staying.close().await.unwrap();
 }

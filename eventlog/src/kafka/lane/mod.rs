@@ -5,6 +5,7 @@ mod filling;
 mod group;
 mod positions;
 mod reports;
+mod standing;
 pub(super) mod transactions;
 mod worker;
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use rdkafka::Message;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Headers;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 
@@ -18,7 +18,17 @@ pub(super) struct Undelivered {
     pub(super) size: usize,
 }
 
-/// Remembers the first output of a transaction that failed: one is enough to abort it.
+impl Undelivered {
+    /// Whether it failed only because another did: what waits is dropped then.
+    pub(super) fn is_consequence(&self) -> bool {
+        matches!(
+            self.error.rdkafka_error_code(),
+            Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight)
+        )
+    }
+}
+
+/// Remembers the first output of a transaction that failed by itself: one is enough to abort it.
 #[derive(Default)]
 pub(in crate::kafka) struct Reports {
     first: Mutex<Option<Undelivered>>,
@@ -31,7 +41,7 @@ impl Reports {
         self.take_first();
     }
 
-    /// The first output that failed.
+    /// The first output that failed by itself, or else any that failed.
     pub(super) fn take_first(&self) -> Option<Undelivered> {
         self.first.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -64,10 +74,10 @@ impl ProducerContext for Reports {
                 topic: message.topic().to_owned(),
                 size,
             };
-            self.first
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get_or_insert(undelivered);
+            let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+            if first.as_ref().is_none_or(Undelivered::is_consequence) {
+                *first = Some(undelivered);
+            }
         }
     }
 }

@@ -24,6 +24,8 @@ const DRAIN_STEP: Duration = Duration::from_millis(20);
 /// How long to wait before trying again what librdkafka could not do yet. Its polls with a timeout spin through the last millisecond,
 /// so they are never given one.
 const RETRY_STEP: Duration = Duration::from_micros(300);
+/// How long the report of what failed may be on its way once librdkafka refuses outputs for it.
+const REPORT_GRACE: Duration = Duration::from_millis(20);
 /// The least that a call of librdkafka is given, which counts in milliseconds.
 const LEAST_TIMEOUT: Duration = Duration::from_millis(1);
 /// How long one call that can be resumed waits, before delivery reports are served again.
@@ -168,10 +170,10 @@ impl Transactions {
         });
         match sent {
             Err(Failure::Aborted(reason)) => {
-                // Where an output has failed, that is why the positions were not taken, and it says more.
-                self.serve_reports();
-                let undelivered = self.producer.context().take_first();
-                Err(undelivered.map_or(Failure::Aborted(reason), |undelivered| self.undelivered(undelivered)))
+                // Where an output has failed, that is why the positions were not taken.
+                Err(self
+                    .culprit()
+                    .map_or(Failure::Aborted(reason), |undelivered| self.undelivered(undelivered)))
             }
             other => other,
         }
@@ -197,22 +199,43 @@ impl Transactions {
                     self.wait();
                 }
                 Err((error, _)) => {
-                    let undelivered = Undelivered {
+                    let earlier = match error.rdkafka_error_code() {
+                        Some(RDKafkaErrorCode::State) => self.culprit(),
+                        _ => None,
+                    };
+                    let undelivered = earlier.unwrap_or_else(|| Undelivered {
                         error,
                         topic: output.topic.to_string(),
                         size: output.size(),
-                    };
+                    });
                     return Err(self.undelivered(undelivered));
                 }
             }
         }
     }
 
+    /// The output that failed by itself, where its report comes soon; else any that failed. It says more than what librdkafka refuses
+    /// from then on.
+    fn culprit(&self) -> Option<Undelivered> {
+        let until = Instant::now() + REPORT_GRACE;
+        let mut any = None;
+        loop {
+            self.serve_reports();
+            any = self.producer.context().take_first().or(any);
+            let found = any.as_ref().is_some_and(|failed| !failed.is_consequence());
+            if found || Instant::now() >= until {
+                return any;
+            }
+            thread::sleep(RETRY_STEP);
+        }
+    }
+
     /// Waits until every output is confirmed.
     fn drain(&self, deadline: Instant) -> Result<(), Failure> {
         loop {
-            if let Some(undelivered) = self.producer.context().take_first() {
-                return Err(self.undelivered(undelivered));
+            if let Some(failed) = self.producer.context().take_first() {
+                let culprit = failed.is_consequence().then(|| self.culprit()).flatten();
+                return Err(self.undelivered(culprit.unwrap_or(failed)));
             }
             if self.producer.in_flight_count() == 0 {
                 return Ok(());

@@ -8,18 +8,17 @@ use std::time::{Duration, Instant};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Message};
 
 use super::group::{Change, Group};
-use super::positions::{Positions, Start, start};
+use super::positions::Positions;
+use super::standing::{Standing, broken, partition_list};
 use super::transactions::{Consumed, Failure, Transactions};
 use crate::kafka::fault::{Question, settings_refused};
 use crate::kafka::limits::TopicLimits;
 use crate::kafka::record::record_in;
 use crate::{Assigned, Ended, LaneError, LaneOptions, LogError, LogRecord, PollLimit, Polled, Work};
 
-/// How long one question about positions may take before the poll goes on.
-const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a poll pauses between two questions about positions that the brokers can't tell yet.
 const ASK_STEP: Duration = Duration::from_millis(50);
 /// Positions that the brokers can't tell for so long break the lane. A predecessor's open transaction keeps them back for a while.
@@ -152,6 +151,10 @@ impl Worker {
         // Once records are out a rebalance would take their partitions from under them.
         if self.positions.uncommitted().is_empty() {
             self.gather_one(Duration::ZERO);
+            // The whole group waits for a member that does not answer what it is offered.
+            if let Err(error) = self.settle_changes() {
+                self.stopped.get_or_insert(error);
+            }
         }
     }
 
@@ -167,7 +170,9 @@ impl Worker {
                 true
             }
             Some(Err(error)) => {
-                self.stopped = self.lasting(&error);
+                if let Some(lasting) = self.lasting(&error) {
+                    self.stopped.get_or_insert(lasting);
+                }
                 false
             }
             None => false,
@@ -178,7 +183,8 @@ impl Worker {
     fn lasting(&self, error: &KafkaError) -> Option<LaneError> {
         match (error, error.rdkafka_error_code()) {
             (_, Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)) => Some(
-                self.find_lost()
+                self.standing()
+                    .find_lost(self.positions.next())
                     .unwrap_or_else(|| broken(format!("a position is not on topic {}: {error}", self.topic))),
             ),
             (KafkaError::MessageConsumptionFatal(_), _)
@@ -188,7 +194,11 @@ impl Worker {
                     RDKafkaErrorCode::UnknownTopic
                     | RDKafkaErrorCode::UnknownTopicOrPartition
                     | RDKafkaErrorCode::TopicAuthorizationFailed
-                    | RDKafkaErrorCode::GroupAuthorizationFailed,
+                    | RDKafkaErrorCode::GroupAuthorizationFailed
+                    // Records that can't be read are fetched again for ever.
+                    | RDKafkaErrorCode::BadCompression
+                    | RDKafkaErrorCode::BadMessage
+                    | RDKafkaErrorCode::NotImplemented,
                 ),
             ) => Some(broken(format!(
                 "topic {}, group {}: {error}",
@@ -201,23 +211,11 @@ impl Worker {
         }
     }
 
-    /// The partition whose next offset has been deleted.
-    fn find_lost(&self) -> Option<LaneError> {
-        self.positions.next().into_iter().find_map(|(partition, next)| {
-            let (earliest, _) = self
-                .consumer
-                .fetch_watermarks(&self.topic, partition, ASK_TIMEOUT)
-                .ok()?;
-            (next < earliest).then(|| self.lost(partition, next, earliest))
-        })
-    }
-
-    fn lost(&self, partition: i32, next: i64, earliest: i64) -> LaneError {
-        LaneError::OffsetsLost {
-            topic: self.topic.to_string(),
-            partition,
-            next,
-            earliest,
+    fn standing(&self) -> Standing<'_> {
+        Standing {
+            consumer: &self.consumer,
+            topic: &self.topic,
+            group: &self.options.group,
         }
     }
 
@@ -237,7 +235,7 @@ impl Worker {
         };
         let since = *since;
         let partitions = partitions.clone();
-        let Some(starts) = self.find_starts(&partitions)? else {
+        let Some(starts) = self.standing().find_starts(&partitions)? else {
             if since.elapsed() < ASK_DEADLINE {
                 return Ok(());
             }
@@ -291,61 +289,6 @@ impl Worker {
             });
         }
         Ok(())
-    }
-
-    /// Where the group stands in partitions that it has given us; `None` while the brokers can't tell.
-    fn find_starts(&self, partitions: &[i32]) -> Result<Option<Vec<Assigned>>, LaneError> {
-        let mut starts = Vec::with_capacity(partitions.len());
-        let Some(committed) = self.ask(self.committed(partitions)) else {
-            return Ok(None);
-        };
-        for (partition, committed) in committed {
-            let bounds = self.consumer.fetch_watermarks(&self.topic, partition, ASK_TIMEOUT);
-            let Some((earliest, end)) = self.ask(bounds) else {
-                return Ok(None);
-            };
-            match start(committed, earliest, end) {
-                Start::At(next_offset) => starts.push(Assigned { partition, next_offset }),
-                Start::Lost { next } => return Err(self.lost(partition, next, earliest)),
-                Start::PastEnd { next } => {
-                    return Err(broken(format!(
-                        "group {} stands at offset {next} of topic {} partition {partition}, which ends at {end}: is it another \
-                         topic of the same name? reset the group's offset to go on",
-                        self.options.group, self.topic
-                    )));
-                }
-            }
-        }
-        Ok(Some(starts))
-    }
-
-    fn committed(&self, partitions: &[i32]) -> Result<Vec<(i32, Option<i64>)>, KafkaError> {
-        if partitions.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for partition in partitions {
-            list.add_partition(&self.topic, *partition);
-        }
-        let committed = self.consumer.committed_offsets(list, ASK_TIMEOUT)?;
-        let elements = committed.elements();
-        elements
-            .iter()
-            .map(|element| {
-                element.error()?;
-                let offset = match element.offset() {
-                    Offset::Offset(offset) => Some(offset),
-                    _ => None,
-                };
-                Ok((element.partition(), offset))
-            })
-            .collect()
-    }
-
-    fn ask<T>(&self, answer: Result<T, KafkaError>) -> Option<T> {
-        answer
-            .inspect_err(|error| tracing::debug!(topic = &*self.topic, %error, "the brokers can't tell a position yet"))
-            .ok()
     }
 
     /// See [`crate::Lane::transact`].
@@ -433,7 +376,18 @@ impl Worker {
     /// Leaves the group, so that others take over at once.
     pub(super) fn leave(self) {
         self.consumer.context().leave();
-        if let Some((partitions, _)) = &self.pending {
+        let mut offered = self.pending.map(|(partitions, _)| partitions);
+        while let Some(change) = self.consumer.context().next_change() {
+            match change {
+                Change::Assigned(partitions) => offered.get_or_insert_default().extend(partitions),
+                Change::Revoked(partitions) => {
+                    if let Some(offered) = &mut offered {
+                        offered.retain(|partition| !partitions.contains(partition));
+                    }
+                }
+            }
+        }
+        if let Some(partitions) = offered {
             // librdkafka waits for an answer to what it has offered before it leaves.
             let answered = partition_list(&self.topic, partitions.iter().map(|partition| (*partition, 0)))
                 .and_then(|list| self.consumer.incremental_assign(&list));
@@ -446,25 +400,10 @@ impl Worker {
     }
 }
 
-fn broken(reason: String) -> LaneError {
-    LaneError::Broken { reason }
-}
-
 fn copy_of_change(change: &Polled) -> Polled {
     Polled {
         revoked: change.revoked.clone(),
         assigned: change.assigned.clone(),
         records: Vec::new(),
     }
-}
-
-fn partition_list(
-    topic: &str,
-    offsets: impl IntoIterator<Item = (i32, i64)>,
-) -> Result<TopicPartitionList, KafkaError> {
-    let mut list = TopicPartitionList::new();
-    for (partition, offset) in offsets {
-        list.add_partition_offset(topic, partition, Offset::Offset(offset))?;
-    }
-    Ok(list)
 }
