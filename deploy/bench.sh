@@ -2,7 +2,7 @@
 # Benchmarks, one after the other, on real services of its own, which it stops again whatever happens. Addresses that are in the
 # environment already are used instead. GEOIP_DATABASE names a city file of real size for the enricher; BENCH_SOAK is how many seconds
 # the edge's memory is watched at full load, 30 by default, 600 to see it flat over ten minutes. Tables, percentiles and plots stay
-# under target/bench. Under seven minutes once built.
+# under target/bench. About ten minutes once built.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

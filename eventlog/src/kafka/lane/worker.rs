@@ -333,8 +333,9 @@ impl Worker {
             .consumer
             .group_metadata()
             .ok_or_else(|| failed(KafkaError::Canceled))?;
-        // A member that the group has put out may have forgotten who it was, and brokers take positions from nobody unchecked.
-        // Asked after the membership was read: librdkafka marks the loss in the same step in which it forgets.
+        // A member that the group has put out may have forgotten who it was. Where librdkafka has marked that, which it does at the
+        // latest in the step in which it forgets its generation, we say so; else the brokers refuse the positions by the generation.
+        // Asked after the membership was read, so that neither is missed.
         if self.consumer.assignment_lost() {
             return Err(Failure::Aborted(format!(
                 "group {} has put this lane out, because it was silent for longer than {:?}",
