@@ -78,6 +78,9 @@ pub trait Lane: Send {
 
     /// Tells the group that this lane is alive, while its caller is busy for long between a poll that brought a change of the assignment
     /// and the next poll. Hands nothing out.
+    ///
+    /// # Errors
+    /// The lane can't go on, as the next poll would say.
     async fn stay(&mut self) -> Result<(), LaneError>;
 
     /// Gives back what was polled and not committed: the next poll starts at the committed positions again.

@@ -139,11 +139,7 @@ pub(crate) async fn a_record_of_a_megabyte_and_a_half_goes_through(bench: Bench)
 
 pub(crate) async fn a_too_large_record_is_refused_with_its_size(bench: Bench) {
     let log = bench.open().await;
-    let small = TopicSpec {
-        max_message_bytes: 1 << 20,
-        ..bench.spec("small", 1)
-    };
-    let topic = create(&log, small).await;
+    let topic = bench.small_topic(&log).await;
     // A handle that has not yet heard of the limit answers the same.
     let another = bench.another_handle(&log).await;
     for log in [&log, &another] {

@@ -127,6 +127,15 @@ impl Bench {
         }
     }
 
+    /// A new topic of one partition whose records may have a mebibyte.
+    pub(crate) async fn small_topic(&self, log: &Arc<dyn EventLog>) -> Arc<str> {
+        let small = TopicSpec {
+            max_message_bytes: 1 << 20,
+            ..self.spec("small", 1)
+        };
+        create(log, small).await
+    }
+
     pub(crate) async fn lane(&self, log: &Arc<dyn EventLog>, topic: &str, lane: &str) -> Box<dyn Lane> {
         log.lane(self.lane_options(topic, lane)).await.unwrap()
     }

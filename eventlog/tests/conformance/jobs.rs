@@ -31,11 +31,7 @@ pub(crate) async fn a_jobs_outputs_come_together_and_in_order(bench: Bench) {
 pub(crate) async fn a_jobs_failed_commit_leaves_nothing(bench: Bench) {
     let log = bench.open().await;
     let output = bench.topic(&log, "out", 2).await;
-    let small = TopicSpec {
-        max_message_bytes: 1 << 20,
-        ..bench.spec("small", 1)
-    };
-    let small = create(&log, small).await;
+    let small = bench.small_topic(&log).await;
     let missing = bench.name("missing").into();
     // The second handle has not heard of the limit, so there the transaction is under way when the brokers refuse.
     let another = bench.another_handle(&log).await;

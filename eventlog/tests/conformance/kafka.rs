@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gosight_eventlog::kafka::KafkaLog;
-use gosight_eventlog::{AppendError, EventLog, LaneError, LaneOptions, Outputs, TopicSpec, Verdict};
+use gosight_eventlog::{AppendError, EventLog, LaneError, LaneOptions, Outputs, Verdict};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::bench::{
-    Bench, Engine, PATIENCE, SESSION, append_all, assert_each_once, create, kafka_settings, noise, numbered, read_all,
+    Bench, Engine, PATIENCE, SESSION, append_all, assert_each_once, kafka_settings, noise, numbered, read_all,
     read_count, record, texts,
 };
 use crate::child::{Process, tell, told};
@@ -204,11 +204,7 @@ async fn a_refusal_while_outputs_are_made_is_named() {
     let log = bench.open().await;
     let topic = bench.topic(&log, "in", 1).await;
     let output = bench.topic(&log, "out", 1).await;
-    let small = TopicSpec {
-        max_message_bytes: 1 << 20,
-        ..bench.spec("small", 1)
-    };
-    let small = create(&log, small).await;
+    let small = bench.small_topic(&log).await;
     append_all(&log, numbered(&topic, 5, 0..10)).await;
     // A handle that has not heard of the limit.
     let another = bench.another_handle(&log).await;

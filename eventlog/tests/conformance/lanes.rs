@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gosight_eventlog::{Assigned, Ended, EventLog, LaneError, LaneOptions, Outputs, PollLimit, TopicSpec, Verdict};
+use gosight_eventlog::{Assigned, Ended, EventLog, LaneError, LaneOptions, Outputs, PollLimit, Verdict};
 
 use crate::bench::{
-    Bench, PATIENCE, append_all, assert_each_once, create, noise, numbered, numbers, read_all, read_count, record,
-    texts,
+    Bench, PATIENCE, append_all, assert_each_once, noise, numbered, numbers, read_all, read_count, record, texts,
 };
 use crate::work::{await_assigned, await_records, limit, pass_on, passed_on, poll};
 
@@ -112,11 +111,7 @@ pub(crate) async fn an_aborted_commit_leaves_nothing(bench: Bench) {
     let log = bench.open().await;
     let topic = bench.topic(&log, "in", 1).await;
     let output = bench.topic(&log, "out", 1).await;
-    let small = TopicSpec {
-        max_message_bytes: 1 << 20,
-        ..bench.spec("small", 1)
-    };
-    let small = create(&log, small).await;
+    let small = bench.small_topic(&log).await;
     append_all(&log, numbered(&topic, 5, 0..10)).await;
     // The second handle has not heard of the limit, so there the transaction is under way when the brokers refuse.
     let another = bench.another_handle(&log).await;

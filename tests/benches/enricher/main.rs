@@ -26,12 +26,20 @@ use backlog::{BATCHES, EVENTS_PER_BATCH, make_backlog};
 use work::{DEADLINE, Measured, work_off};
 
 const ROUNDS: usize = 4;
+/// What can be measured alone.
+const PARTS: [&str; 3] = ["limit", "scale", "latency"];
 /// A process without city files.
 const NO_GEOIP: &str = "";
 
 #[tokio::main]
 async fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
+    for name in &wanted {
+        assert!(
+            PARTS.contains(&name.as_str()),
+            "no part is called {name}: there are {PARTS:?}"
+        );
+    }
     let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|name| name == part);
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/geoip/geolite2-city.mmdb");
     let geoip = std::env::var("GEOIP_DATABASE").unwrap_or_else(|_| fixture.to_str().expect("UTF-8").to_owned());

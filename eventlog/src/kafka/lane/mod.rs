@@ -46,7 +46,7 @@ enum Request {
     Poll(PollLimit, oneshot::Sender<Result<NumberedPoll, LaneError>>),
     Transact(Work, oneshot::Sender<Result<Ended, LaneError>>),
     Rewind(oneshot::Sender<Result<(), LaneError>>),
-    Stay(oneshot::Sender<()>),
+    Stay(oneshot::Sender<Result<(), LaneError>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -123,7 +123,7 @@ impl Lane for KafkaLane {
 
     async fn stay(&mut self) -> Result<(), LaneError> {
         let (reply, answer) = oneshot::channel();
-        self.ask(Request::Stay(reply), answer).await
+        self.ask(Request::Stay(reply), answer).await?
     }
 
     async fn rewind(&mut self) -> Result<(), LaneError> {
@@ -166,8 +166,7 @@ fn serve(mut worker: Worker, mut inbox: mpsc::Receiver<Command>) {
                 let _ = reply.send(worker.rewind());
             }
             Request::Stay(reply) => {
-                worker.stay();
-                let _ = reply.send(());
+                let _ = reply.send(worker.stay());
             }
             Request::Close(reply) => {
                 worker.leave();

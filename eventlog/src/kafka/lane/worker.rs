@@ -147,15 +147,15 @@ impl Worker {
     }
 
     /// See [`crate::Lane::stay`]. What it takes out of the consumer's queue waits for the next poll.
-    pub(super) fn stay(&mut self) {
+    pub(super) fn stay(&mut self) -> Result<(), LaneError> {
         // Once records are out a rebalance would take their partitions from under them.
         if self.positions.uncommitted().is_empty() {
             self.gather_one(Duration::ZERO);
             // The whole group waits for a member that does not answer what it is offered.
-            if let Err(error) = self.settle_changes() {
-                self.stopped.get_or_insert(error);
-            }
+            self.settle_changes()?;
         }
+        // Nobody should read windows for minutes before hearing of it.
+        self.stopped.clone().map_or(Ok(()), Err)
     }
 
     /// Serves the consumer once; tells whether it brought a record.
@@ -219,8 +219,8 @@ impl Worker {
         }
     }
 
-    /// Brings our own state in line with what the group has told.
-    fn settle_changes(&mut self) -> Result<(), LaneError> {
+    /// Takes over what the group has told.
+    fn hear_changes(&mut self) {
         while let Some(change) = self.consumer.context().next_change() {
             match change {
                 Change::Revoked(partitions) => self.give_up(&partitions),
@@ -230,6 +230,11 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Brings our own state in line with what the group has told.
+    fn settle_changes(&mut self) -> Result<(), LaneError> {
+        self.hear_changes();
         let Some((partitions, since)) = &self.pending else {
             return Ok(());
         };
@@ -375,20 +380,10 @@ impl Worker {
     }
 
     /// Leaves the group, so that others take over at once.
-    pub(super) fn leave(self) {
+    pub(super) fn leave(mut self) {
         self.consumer.context().leave();
-        let mut offered = self.pending.map(|(partitions, _)| partitions);
-        while let Some(change) = self.consumer.context().next_change() {
-            match change {
-                Change::Assigned(partitions) => offered.get_or_insert_default().extend(partitions),
-                Change::Revoked(partitions) => {
-                    if let Some(offered) = &mut offered {
-                        offered.retain(|partition| !partitions.contains(partition));
-                    }
-                }
-            }
-        }
-        if let Some(partitions) = offered {
+        self.hear_changes();
+        if let Some((partitions, _)) = &self.pending {
             // librdkafka waits for an answer to what it has offered before it leaves.
             let answered = partition_list(&self.topic, partitions.iter().map(|partition| (*partition, 0)))
                 .and_then(|list| self.consumer.incremental_assign(&list));
